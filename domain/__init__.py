@@ -1,0 +1,1 @@
+"""The words every folder uses: dossier, status, agency, contact, message, errors. No I/O."""

@@ -1,0 +1,10 @@
+"""The two languages citizens are answered in."""
+
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """ISO 639-1 codes; Vietnamese is the default everywhere."""
+
+    VIETNAMESE = "vi"
+    ENGLISH = "en"
