@@ -42,7 +42,7 @@ def e164(text: str) -> str:
     except phonenumbers.NumberParseException:
         raise Invalid("This is not a phone number.", field="phone") from None
     national = str(number.national_number)
-    if number.country_code == 84 and len(national) == 10:  # noqa: PLR2004 -- the old mobile length without its zero
+    if number.country_code == 84 and len(national) == 10:
         number = phonenumbers.parse(_renumbered(national), "VN")
     if not phonenumbers.is_possible_number(number):
         raise Invalid("This is not a phone number.", field="phone")

@@ -1,6 +1,7 @@
 """The national ten dossier statuses, and the five stages the public sees.
 
-Source: message specification of the National Public Service Portal, status codes 1-10. The numbers are labels, not an order.
+Source: message specification of the National Public Service Portal, status codes 1-10.
+The numbers are labels, not an order.
 """
 
 from enum import IntEnum, StrEnum
@@ -47,8 +48,8 @@ STAGE_OF = MappingProxyType(
     }
 )
 
-# Senders stamp whole seconds, so 'accepted' and 'processing' often share an instant. Which of them is the newer must not
-# depend on the order of arrival: at one instant the higher rank is the later state.
+# Senders stamp whole seconds, so 'accepted' and 'processing' often share an instant. Which of them is the newer must
+# not depend on the order of arrival: at one instant the higher rank is the later state.
 RANK_AT_ONE_INSTANT = MappingProxyType(
     {
         Status.SUBMITTED: 0,

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-_MARKS = re.compile(r"[̀-ͯ]+")
+_MARKS = re.compile("[\u0300-\u036f]+")
 _BARRED_D = str.maketrans({"đ": "d", "Đ": "D"})
 # PostgreSQL text holds neither NUL nor lone surrogates; other control characters only harm logs and terminals.
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
