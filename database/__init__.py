@@ -1,0 +1,1 @@
+"""PostgreSQL: pools by role, transactions by tenant, migrations."""

@@ -1,0 +1,145 @@
+"""Connections to PostgreSQL: one small pool per role, a tenant set per transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from domain.errors import Unavailable
+
+Connection: TypeAlias = Any  # asyncpg ships no types; a pool's proxy and a connection answer the same calls
+Pool: TypeAlias = Any
+
+
+class Role(StrEnum):
+    """The database roles of migration 0001; the service works as one of them and owns nothing."""
+
+    APP = "motma_app"
+    PUBLIC = "motma_public"
+    CITIZEN = "motma_citizen"
+    WORKER = "motma_worker"
+    OPERATOR = "motma_operator"
+
+
+# A statement that runs longer than a citizen waits is of no use to anybody (docs/decisions/0004).
+STATEMENT_LIMIT = timedelta(seconds=2)
+LOCK_LIMIT = timedelta(seconds=1)
+ACQUIRE_LIMIT = timedelta(seconds=2)
+
+SET_TENANT = "SELECT set_config('motma.scope', $1, true), set_config('motma.test', $2, true)"
+
+# Everything that says "this connection is of no use, another may be": refused, cut, in recovery, confused by a fail-over.
+LOST_CONNECTION: tuple[type[BaseException], ...] = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.TooManyConnectionsError,
+)
+# The server is there but will not do this now.
+BUSY: tuple[type[BaseException], ...] = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.DiskFullError,
+    asyncpg.OutOfMemoryError,
+)
+DATABASE_AWAY: tuple[type[BaseException], ...] = (*LOST_CONNECTION, *BUSY, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSizes:
+    """Connections per role and process; their sum times the processes must fit the server's max_connections."""
+
+    app: int = 4
+    public: int = 3
+    citizen: int = 2
+    worker: int = 4
+    operator: int = 1
+
+    def of(self, role: Role) -> int:
+        """The most connections `role` may hold in this process."""
+        return int(getattr(self, role.name.lower()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The pools of one process."""
+
+    url: str
+    pools: dict[Role, Pool]
+
+    @asynccontextmanager
+    async def connection(self, role: Role) -> AsyncIterator[Connection]:
+        """A connection working as `role`. Raises `Unavailable` when none can be had in `ACQUIRE_LIMIT`."""
+        pool = self.pools[role]
+        try:
+            connection = await pool.acquire(timeout=ACQUIRE_LIMIT.total_seconds())
+        except DATABASE_AWAY as error:
+            raise Unavailable("The store cannot be reached at the moment. Please try again shortly.") from error
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self, role: Role) -> AsyncIterator[Connection]:
+        """One transaction as `role`, with no tenant: a tenant table shows `motma_app` nothing here."""
+        async with self.connection(role) as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def tenant(self, agency_id: int, *, test: bool) -> AsyncIterator[Connection]:
+        """One transaction that sees and writes only rows of `agency_id` and of the agencies below it.
+
+        The tenant is local to the transaction: it ends with it, also behind a transaction-mode pooler.
+        """
+        async with self.transaction(Role.APP) as connection:
+            await connection.execute(SET_TENANT, str(agency_id), "on" if test else "off")
+            yield connection
+
+
+async def _connect_pool(url: str, role: Role, size: int, application: str) -> Pool:
+    return await asyncpg.create_pool(
+        url,
+        min_size=0 if role is Role.OPERATOR else 1,
+        max_size=size,
+        command_timeout=(STATEMENT_LIMIT + timedelta(seconds=3)).total_seconds(),
+        timeout=5,
+        server_settings={
+            "role": role.value,
+            "application_name": f"motma {application} {role.name.lower()}",
+            "timezone": "UTC",
+            "statement_timeout": str(int(STATEMENT_LIMIT.total_seconds() * 1000)),
+            "lock_timeout": str(int(LOCK_LIMIT.total_seconds() * 1000)),
+            "idle_in_transaction_session_timeout": "10000",
+            "jit": "off",
+        },
+    )
+
+
+@asynccontextmanager
+async def open_database(
+    url: str, *, roles: tuple[Role, ...] = tuple(Role), sizes: PoolSizes | None = None, application: str = "service"
+) -> AsyncIterator[Database]:
+    """The pools for `roles` on the PostgreSQL at `url`, closed at the end."""
+    sizes = sizes or PoolSizes()
+    async with AsyncExitStack() as stack:
+        pools: dict[Role, Pool] = {}
+        for role in roles:
+            pools[role] = await stack.enter_async_context(
+                await _connect_pool(url, role, sizes.of(role), application),
+            )
+        yield Database(url=url, pools=pools)
+
+
+STATEMENTS = (SET_TENANT,)
