@@ -1,0 +1,1 @@
+"""What is known of a dossier: store, codes, ingest of changes, disclosure, deadlines."""
