@@ -1,0 +1,1 @@
+"""Answers, counters and limits in Redis; holds nothing that cannot be rebuilt."""

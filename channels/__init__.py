@@ -1,0 +1,1 @@
+"""How people and systems reach us: text messages, pages, agencies' systems."""

@@ -1,0 +1,1 @@
+"""Feedback and proposals from filed to closed."""

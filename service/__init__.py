@@ -1,0 +1,1 @@
+"""Settings, wiring, roles, command line, embedded servers: the only place that knows everyone."""
