@@ -1,0 +1,100 @@
+"""Settings: read once from the environment, checked before anything starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from domain.errors import ServiceError
+
+PREFIX = "MOTMA_"
+SHORTEST_SECRET = 32  # bytes; HMAC-SHA256 and AES-256 keys are derived from it
+SHORTEST_HOOK_SECRET = 16
+KNOWN_SECRETS = frozenset({"changeme", "secret", "password", "development", "test", "motma"})
+
+S = TypeVar("S")
+
+
+class SettingsError(ServiceError):
+    """One or more settings are missing, unreadable or unsafe; each line of the message names one and how to mend it."""
+
+    code = "settings"
+
+
+class Environment(StrEnum):
+    """Production refuses what development tolerates."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every role needs. Each field is `MOTMA_` and its name in upper case."""
+
+    env: Environment = Environment.DEVELOPMENT
+    database_url: str | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    public_url: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    older_secret_keys: str = field(default="", repr=False)  # comma-separated, oldest first
+    data_dir: Path = Path(".motma")
+    listen: str = "127.0.0.1:8080"
+    admin_listen: str = "127.0.0.1:9464"
+    trusted_proxies: str = ""  # comma-separated networks
+    lookup_limit: str = "30/minute"
+    agency_limit: str = "600/second"  # items (dossiers, events) per API key
+    sms_number: str | None = None  # the number citizens text; shown on pages and receipts
+    sms_segment_price: int = 350  # VND; what the simulator and reports count with
+
+    @property
+    def development(self) -> bool:
+        """Whether the simulator pages are served."""
+        return self.env is Environment.DEVELOPMENT
+
+
+def read(kind: type[S], given: Mapping[str, str], *, prefix: str = PREFIX) -> S:
+    """A settings dataclass from environment names: `prefix` and each field in upper case. Raises `SettingsError`."""
+    names = {f.name: prefix + f.name.upper() for f in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {name: given[env] for name, env in names.items() if given.get(env, "") != ""}
+    try:
+        return msgspec.convert(values, kind, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        at = next((names[n] for n in names if f"`$.{n}`" in text or f"`{n}`" in text), prefix + "…")
+        raise SettingsError(f"{at}: {text.split(' - at', maxsplit=1)[0]}.") from None
+
+
+def _decode(kind: type, value: str) -> Path:
+    if kind is Path:
+        return Path(value)
+    raise TypeError(f"no reading of {kind.__name__} from text")
+
+
+def address(listen: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8080` or `[::1]:8080`. Raises `SettingsError`."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingsError(f"{listen!r} is not HOST:PORT, for example 127.0.0.1:8080.")
+    return host.strip("[]"), int(port)
+
+
+def faults(settings: Settings, hook_secrets: Mapping[str, str | None]) -> list[str]:
+    """Why this must not run in production, one line per fault, each saying how to mend it; empty when it may.
+
+    `hook_secrets` maps the environment name of every secret that guards an open channel to its value.
+    """
+    found = []
+    if not settings.secret_key:
+        found.append("MOTMA_SECRET_KEY is missing: set 32 or more random bytes, e.g. from `openssl rand -base64 48`.")
+    elif len(settings.secret_key.encode()) < SHORTEST_SECRET or settings.secret_key.lower() in KNOWN_SECRETS:
+        found.append("MOTMA_SECRET_KEY is too short or well known: set 32 or more random bytes.")
+    if not settings.public_url or not settings.public_url.startswith("https://"):
+        found.append("MOTMA_PUBLIC_URL must be the https:// address citizens use.")
+    for name, value in hook_secrets.items():
+        if value is not None and (len(value.encode()) < SHORTEST_HOOK_SECRET or value.lower() in KNOWN_SECRETS):
+            found.append(f"{name} is too short or well known: set 16 or more random characters.")
+    return found
