@@ -1,7 +1,7 @@
 """Every text exists in both languages, and dates are written the reader's way."""
 
 from datetime import UTC, date, datetime
-from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -9,11 +9,12 @@ from domain.language import Language
 from domain.status import Stage, Status
 from lookup.wording import Words, day, long_day, moment, next_step, next_step_of, stage_label, status_label
 
-SPEAKING = [
-    name
-    for name in ("lookup", "notifications", "channels", "channels.web", "channels.sms")
-    if files(name).joinpath("catalogues", "vi.po").is_file()
-]
+ROOT = Path(__file__).parents[2]
+SPEAKING = sorted(
+    ".".join(file.parts[len(ROOT.parts) : -2])
+    for ours in ("lookup", "notifications", "feedback_intake", "channels")
+    for file in ROOT.joinpath(ours).rglob("catalogues/vi.po")
+)
 
 
 @pytest.mark.parametrize("package", SPEAKING)
