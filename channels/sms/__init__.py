@@ -1,0 +1,1 @@
+"""SMS: segments, plain text, and the gateways we speak to."""
