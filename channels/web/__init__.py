@@ -1,0 +1,1 @@
+"""The citizens' pages, and the duties every HTTP request is served under."""

@@ -1,0 +1,84 @@
+"""Turning templates into pages: one frame, two languages, strict about what is missing."""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from aiohttp import web
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from channels.web.assets import Assets, accepts_gzip
+from domain.language import Language
+from lookup.wording import Words
+
+LANGUAGE_COOKIE = "lang"
+_ONE_YEAR = 365 * 86400
+_BY_TAG = {language.value: language for language in Language}
+_OTHER = {Language.VIETNAMESE: Language.ENGLISH, Language.ENGLISH: Language.VIETNAMESE}
+
+
+class Pages:
+    """Renders the templates of some packages in the reader's language.
+
+    Every template finds `say(key, **values)` (words of channels.web), `language`, `other_language`, `language_url` and
+    `static(name)`. A page with words of its own passes them, e.g. `words=partial(Words("channels.sms").say, language)`.
+    Templates of all packages share one set of names.
+    """
+
+    def __init__(self, *, assets: Assets, secure: bool, packages: Sequence[str] = ("channels.web",)) -> None:
+        self._secure = secure
+        self._words = Words("channels.web")
+        self._environment = Environment(
+            loader=ChoiceLoader([PackageLoader(package) for package in packages]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals["static"] = assets.path
+
+    def language(self, request: web.Request) -> Language:
+        """What the reader asked for: `?lang=`, else the cookie, else Vietnamese."""
+        asked, kept = request.query.get("lang", ""), request.cookies.get(self._cookie, "")
+        return _BY_TAG.get(asked) or _BY_TAG.get(kept) or Language.VIETNAMESE
+
+    def render(
+        self,
+        request: web.Request,
+        name: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        language_url: str | None = None,
+        **context: object,
+    ) -> web.Response:
+        """The page `name` as an answer to `request`; `language_url` is this page in the other language, by default
+        the same address. The page may be kept but is asked for again each time, unless `headers` say otherwise."""
+        language = self.language(request)
+        other = _OTHER[language]
+        html = self._environment.get_template(name).render(
+            say=partial(self._words.say, language),
+            language=language,
+            other_language=other,
+            language_url=language_url or str(request.rel_url.update_query(lang=other)),
+            **context,
+        )
+        body = html.encode()
+        response = web.Response(status=status, headers={"Cache-Control": "private, no-cache", **(headers or {})})
+        response.headers["Vary"] = "Cookie, Accept-Encoding"
+        response.headers["Content-Language"] = language
+        response.content_type, response.charset = "text/html", "utf-8"
+        if accepts_gzip(request):
+            response.headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, 6, mtime=0)
+        response.body = body
+        if request.query.get("lang") in _BY_TAG:
+            response.set_cookie(
+                self._cookie, language, max_age=_ONE_YEAR, path="/", secure=self._secure, httponly=True, samesite="Lax"
+            )
+        return response
+
+    @property
+    def _cookie(self) -> str:
+        """Browsers take a `__Host-` name from a secure page only."""
+        return f"__Host-{LANGUAGE_COOKIE}" if self._secure else LANGUAGE_COOKIE
