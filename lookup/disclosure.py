@@ -90,7 +90,7 @@ def disclose(
             due_at=public.due_at,
             finished_at=public.finished_at,
             punctuality=timeliness,
-            days_late=working_days_late(calendar, public.due_at, public.finished_at, now) if late else 0,
+            days_late=_days_late(public, calendar, now) if late else 0,
             applicant=masked(name) if name and level < Level.OFFICER else name,
             procedure_name=dossier.procedure_name,
             asked_of_you=dossier.asked_of_applicant if STAGE_OF[public.status] is Stage.WAITING_FOR_YOU else None,
@@ -108,6 +108,12 @@ def disclose(
         fresh=freshness.fresh,
         proven=proven,
     )
+
+
+def _days_late(public: PublicDossier, calendar: WorkingCalendar, now: datetime) -> int:
+    if public.due_at is None:
+        return 0
+    return working_days_late(calendar, due_at=public.due_at, until=public.finished_at or now)
 
 
 def _shown(entry: HistoryEntry, level: Level) -> HistoryEntry:
