@@ -58,6 +58,7 @@ class Lane(IntEnum):
     URGENT = 0
     NORMAL = 1
     BULK = 2
+    SUSPECT = 3  # was in flight at more than one crash: sent one at a time, so that it takes nobody with it
 
 
 class MessageKind(StrEnum):

@@ -35,7 +35,8 @@ create table consent_act (
 create index consent_act_contact on consent_act (contact_digest, at);
 
 -- One row per message to one person: the queue entry and the proof. `attempts` rises when the row is leased and is the fencing
--- number: only the holder of the newest lease may write an outcome. `state` is a rank and only rises (domain.message).
+-- number: only the holder of the newest lease may write an outcome. From HANDED_OVER on `state` is a rank that only rises
+-- (domain.message). `faults` counts leases that ended in a crash or an unknown error, `doubts` sends whose answer never came.
 create table message (
     id bigint generated always as identity primary key,
     dossier_id bigint,
@@ -50,6 +51,8 @@ create table message (
     state smallint not null default 0,
     lane smallint not null default 1,
     attempts smallint not null default 0,
+    faults smallint not null default 0,
+    doubts smallint not null default 0,
     kind text not null,
     channel text not null,
     language text not null default 'vi',
@@ -62,7 +65,7 @@ create table message (
     provider_id text,
     failure text
 ) with (fillfactor = 70);
-create index message_waiting on message (lane, run_at, id) where state <= 20;
+create index message_waiting on message (channel, lane, run_at, id) where state <= 20;
 create unique index message_reply on message (inbound_id) where inbound_id is not null;
 create index message_dossier on message (dossier_id) where dossier_id is not null;
 create index message_provider on message (route, provider_id) where provider_id is not null;
