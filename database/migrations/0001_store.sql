@@ -102,7 +102,6 @@ create table dossier (
     test boolean not null,
     status_at timestamptz not null,
     facts_at timestamptz,
-    due_set_at timestamptz,
     received_at timestamptz,
     due_at timestamptz,
     finished_at timestamptz,
@@ -125,19 +124,23 @@ create table dossier (
 ) partition by range (id);
 create index dossier_reference on dossier (owner_agency, reference) where reference is not null;
 
--- Full history. A row without a status records a change of facts only. `event_key` is the digest of (sender, event id).
+-- Full history: one row per event, one per statement of facts. `event_key` is the digest of (sender, code, event id). What the
+-- dossier row says of status, due date and end is what this history says when read in time order (lookup.newest).
 create table dossier_event (
     dossier_id bigint not null,
     event_key uuid not null,
     at timestamptz not null,
-    recorded_at timestamptz not null default now(),
+    recorded_at timestamptz not null default clock_timestamp(),
     owner_agency int not null,
     sender_agency int not null,
-    status smallint check (status between 1 and 10),
+    status smallint not null check (status between 1 and 10),
     test boolean not null,
+    from_facts boolean not null,
+    due_at timestamptz,
+    finished_at timestamptz,
+    delivered_at timestamptz,
     event_id text not null,
     raw_status text,
-    due_at timestamptz,
     office text,
     officer text,
     note text,
