@@ -9,6 +9,8 @@ from domain.status import Status
 from lookup.working_time import Term, TermUnit, WorkingCalendar
 
 _SOON = timedelta(hours=24)
+# Some senders write the year 1 where they have no date; working out two thousand years would hold up everybody.
+_LATE_AT_MOST = timedelta(days=3653)
 
 
 class Punctuality(StrEnum):
@@ -58,16 +60,13 @@ def _finished(due: date, finished_at: datetime | None) -> Punctuality:
     return Punctuality.FINISHED_ON_TIME if finished == due else Punctuality.FINISHED_LATE
 
 
-def working_days_late(
-    calendar: WorkingCalendar, due_at: datetime | None, finished_at: datetime | None, now: datetime
-) -> int:
-    """Working days after the due day up to the end of processing, or up to `now` while there is none; 0 when not late.
+def working_days_late(calendar: WorkingCalendar, *, due_at: datetime, until: datetime) -> int:
+    """Working days after the due day up to `until`, the end of processing or now; 0 when not late.
 
-    Also 0 for what is late by days off alone.
+    Also 0 for what is late by days off alone. Counts the last ten years at most.
     """
-    if due_at is None:
-        return 0
-    return max(0, calendar.working_days_between(civil_day(due_at), civil_day(finished_at or now)))
+    last = civil_day(until)
+    return max(0, calendar.working_days_between(max(civil_day(due_at), last - _LATE_AT_MOST), last))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

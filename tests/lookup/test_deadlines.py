@@ -85,13 +85,24 @@ def test_every_status_has_a_standing() -> None:
         assert punctuality(status, due_at=DUE, finished_at=on(20), now=on(20)) in Punctuality
 
 
-def test_lateness_is_told_in_working_days() -> None:
-    assert working_days_late(CALENDAR, DUE, None, on(20, 23)) == 0
-    assert working_days_late(CALENDAR, DUE, None, on(22)) == 0  # late by a weekend
-    assert working_days_late(CALENDAR, DUE, None, on(26)) == 3  # 24/11 is off
-    assert working_days_late(CALENDAR, DUE, on(23), on(30)) == 1
-    assert working_days_late(CALENDAR, DUE, on(10), on(30)) == 0
-    assert working_days_late(CALENDAR, None, None, on(30)) == 0
+@pytest.mark.parametrize(
+    ("until", "days"),
+    [
+        (on(10), 0),
+        (on(20, 23), 0),
+        (on(22), 0),  # late by a weekend
+        (on(23), 1),
+        (on(26), 3),  # 24/11 is off
+    ],
+)
+def test_lateness_is_told_in_working_days(until: datetime, days: int) -> None:
+    assert working_days_late(CALENDAR, due_at=DUE, until=until) == days
+
+
+def test_an_absurd_due_date_does_not_make_the_calendar_work_out_two_thousand_years() -> None:
+    calendar = WorkingCalendar()
+    assert working_days_late(calendar, due_at=datetime(1, 1, 1, tzinfo=CIVIL_ZONE), until=on(20)) > 2000
+    assert len(calendar._years) <= 11
 
 
 def test_a_dossier_keeps_the_law_of_its_day_of_receipt() -> None:
