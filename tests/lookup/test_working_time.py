@@ -81,6 +81,13 @@ def test_an_override_can_take_back_a_saturday_the_library_has_worked() -> None:
     assert not WorkingCalendar(overrides=(saturday,)).is_working_day(date(2026, 8, 22))
 
 
+def test_a_holiday_worked_by_decision_is_no_holiday_to_skip() -> None:
+    worked = WorkingCalendar(overrides=(override(date(2026, 11, 24), DayKind.WORKED),))
+    monday, term = at(date(2026, 11, 23)), calendar_days(1, skip_holidays=True)
+    assert worked.due_date(monday, term) == date(2026, 11, 24)
+    assert CALENDAR.due_date(monday, term) == date(2026, 11, 25)
+
+
 def test_receipt_after_closing_counts_from_the_next_working_morning() -> None:
     friday = date(2026, 11, 6)
     assert CALENDAR.due_date(at(friday, 17, 0), working_days(1)) == date(2026, 11, 9)
