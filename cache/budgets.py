@@ -1,0 +1,23 @@
+"""The budgets that guessing draws on, the same on every channel (guarantees G21, G40-G42).
+
+Who asks is an *origin*: an address (IPv6: its /64 network), a phone number, a chat. The look-ups of an origin are a
+setting; the others are fixed here, because weakening one weakens the privacy of every dossier.
+"""
+
+from cache.limits import Limit
+
+
+def lookups_per_origin(text: str) -> Limit:
+    """Look-ups of one origin, as the operator wrote it (`30/minute`, `off`). Raises `Invalid`."""
+    return Limit.parse("lookups", text)
+
+
+# Unknown codes asked by one origin. Thousands of phones share one address of a mobile network, so it is not small.
+MISSES_PER_ORIGIN = Limit.parse("misses", "60/hour", burst=20)
+
+# Unknown codes asked by anybody among those that begin alike (office and day): somebody walks through the numbers.
+MISSES_PER_PREFIX = Limit.parse("misses_prefix", "30/hour")
+
+# Wrong proofs for one dossier by anybody: never more than ten within an hour. Take before the proof is looked at, and
+# give back when it was right.
+WRONG_PROOFS_PER_DOSSIER = Limit.parse("wrong_proofs", "5/hour")

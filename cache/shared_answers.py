@@ -1,0 +1,133 @@
+"""Answers as every process shares them in Redis: what stands under a key, and when it may be replaced.
+
+A record is `version|until|epoch|payload`. One without `until` is a *floor*: it says that the dossier is about to reach
+`version`, so that no older answer may be written here. A dossier that does not exist has version 0. `until` is when the
+answer stops being fresh (ms since 1970); the record itself is kept much longer, for when the store is away.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import msgspec
+
+from cache.redis_connection import RedisConnection
+from domain.dossier import PublicDossier
+
+PREFIX = b"d:"
+EPOCH_KEY = b"d:epoch"
+
+FRESH = (
+    30.0  # seconds an answer counts at most; up to a fifth less, so that answers filled together do not end together
+)
+ABSENT_FRESH = 2.0  # seconds, for "there is no such dossier"
+FLOOR_KEPT = 30.0  # seconds: longer than a transaction and a slow read together
+KEPT = 24 * 3600.0  # seconds an answer is kept for when the store is away
+
+# KEYS: any number; ARGV for each: version, record, life in ms, now in ms. Answers 1 where the record was written.
+# A record gives way to one of the same or a higher version, a stale answer to any. A floor does not replace the answer
+# that reached it.
+PUT = """
+local written = {}
+for i, key in ipairs(KEYS) do
+    local version, record, life, now = tonumber(ARGV[4*i-3]), ARGV[4*i-2], ARGV[4*i-1], tonumber(ARGV[4*i])
+    local old, allowed = redis.call('GET', key), 1
+    if old then
+        local held, fresh_until = string.match(old, '^(%d+)|(%d*)|')
+        held = tonumber(held or -1)
+        if fresh_until == '' then
+            if held > version then allowed = 0 end
+        elseif held > version or (held == version and string.find(record, '^%d+||')) then
+            if tonumber(fresh_until or 0) > now then allowed = 0 end
+        end
+    end
+    if allowed == 1 then redis.call('SET', key, record, 'PX', life) end
+    written[i] = allowed
+end
+return written
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(PublicDossier).decode
+_ABSENT = b"-"
+# How a packed dossier begins: a map of so many fields, "code" first. The code itself is cut out of what goes to Redis.
+_OPENING = bytes([0x80 | len(fields(PublicDossier))]) + _encode("code")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An answer as it stands in Redis."""
+
+    until: float  # seconds since 1970
+    epoch: bytes
+    payload: bytes
+
+    def dossier(self, code: str) -> PublicDossier | None:
+        """The dossier, or None when the answer is that there is none. Raises `ValueError` when it cannot be read."""
+        return None if self.payload == _ABSENT else _decode(_OPENING + _encode(code) + self.payload)
+
+
+def read_record(raw: bytes | None) -> Record | None:
+    """The answer in `raw`; None for nothing, for a floor, and for what is not ours."""
+    parts = raw.split(b"|", 3) if raw else ()
+    if len(parts) != 4 or not parts[1].isdigit():
+        return None
+    return Record(int(parts[1]) / 1000, parts[2], parts[3])
+
+
+def freshness_ends(key: bytes, found: PublicDossier | None, asked: float) -> float:
+    """Until when (seconds since 1970) an answer counts that was asked of the store at `asked`.
+
+    The spread comes from the key, not from chance: a late copy of an older answer then never outlives a newer one.
+    """
+    if found is None:
+        return asked + ABSENT_FRESH
+    return asked + FRESH * (1 - 0.2 * int(key[-2:], 16) / 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """An answer of the store on its way to Redis. `epoch` is the one that held before the store was asked."""
+
+    key: bytes
+    found: PublicDossier | None
+    epoch: bytes
+    until: float
+
+
+class SharedAnswers:
+    """The answers in Redis. Every call may raise `RedisAway`."""
+
+    def __init__(self, redis: RedisConnection) -> None:
+        self._redis = redis
+
+    async def read(self, keys: Sequence[bytes]) -> tuple[bytes | None, list[Record | None]]:
+        """The epoch that holds now (None: there is none, so nothing may be believed) and the record of each key."""
+        epoch, *raw = await self._redis.get_many((EPOCH_KEY, *keys))
+        return epoch, [read_record(each) for each in raw]
+
+    async def fill(self, fills: Sequence[Fill]) -> list[bool]:
+        """Write the answers; False for those that something newer has overtaken."""
+        now = int(time.time() * 1000)
+        calls = []
+        for fill in fills:
+            version = fill.found.version if fill.found else 0
+            payload = _encode(fill.found)[len(_OPENING) + len(_encode(fill.found.code)) :] if fill.found else _ABSENT
+            record = b"%d|%d|%b|%b" % (version, int(fill.until * 1000), fill.epoch, payload)
+            life = KEPT if fill.found else ABSENT_FRESH
+            calls.append((fill.key, (version, record, int(life * 1000), now)))
+        return [bool(written) for written in await self._redis.run_each(PUT, calls)]
+
+    async def write_floors(self, versions: Mapping[bytes, int], *, patient: bool = False) -> None:
+        """From now on no answer below these versions (by key) can be written."""
+        now, life = int(time.time() * 1000), int(FLOOR_KEPT * 1000)
+        await self._redis.run_each(
+            PUT,
+            [(key, (version, b"%d|||" % version, life, now)) for key, version in versions.items()],
+            patient=patient,
+        )
+
+    async def raise_epoch(self) -> None:
+        """Make every answer written so far void. An epoch is never used again, so a flush cannot bring one back."""
+        await self._redis.put(EPOCH_KEY, secrets.token_hex(8).encode())

@@ -1,0 +1,74 @@
+"""Whether what stands in Redis may be believed, and the floors that make it so."""
+
+import asyncio
+from collections.abc import Mapping
+from time import monotonic
+
+import structlog
+
+from cache.redis_connection import RedisAway
+from cache.shared_answers import SharedAnswers
+
+log = structlog.get_logger(__name__)
+
+RECENT = 10.0  # seconds: longer than a writer takes between announcing its floors and committing
+MOST_RECENT = 100_000
+PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds between tries to raise the epoch; the last one repeats
+
+
+class Trust:
+    """Writes floors; once one may be missing, believes nothing until the epoch is raised and recent floors stand again.
+
+    Doubt begins with the process (what its predecessor left undone nobody knows), with the loss of the tracking link
+    (the server may have restarted from an old copy), with a flush, and with every floor that Redis did not confirm.
+    """
+
+    def __init__(self, shared: SharedAnswers) -> None:
+        self._shared = shared
+        self._doubts = 1
+        self._settled_doubts = 0
+        self._doubted = asyncio.Event()
+        self._doubted.set()
+        # The floors of the last `RECENT` seconds and of those before, for when Redis lost them before their commit.
+        self._recent: dict[bytes, int] = {}
+        self._older: dict[bytes, int] = {}
+        self._turned = monotonic()
+
+    @property
+    def holds(self) -> bool:
+        """Whether Redis may be believed now."""
+        return self._doubts == self._settled_doubts
+
+    def doubt(self) -> None:
+        """Believe nothing written so far."""
+        self._doubts += 1
+        self._doubted.set()
+
+    async def expect(self, floors: Mapping[bytes, int]) -> None:
+        """Write floors (version by key); when Redis cannot be told in time, doubt. Never raises."""
+        if monotonic() - self._turned > RECENT or len(self._recent) > MOST_RECENT:
+            self._older, self._recent, self._turned = self._recent, {}, monotonic()
+        self._recent.update(floors)
+        try:
+            await self._shared.write_floors(floors)
+        except RedisAway:
+            self.doubt()
+
+    async def run(self) -> None:
+        """Settle doubts, one after the other; ends only when cancelled."""
+        while True:
+            await self._doubted.wait()
+            self._doubted.clear()
+            for attempt in range(2**62):
+                doubts = self._doubts
+                try:
+                    await self._shared.write_floors({**self._older, **self._recent}, patient=True)
+                    await self._shared.raise_epoch()
+                except RedisAway:
+                    await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
+                except Exception:
+                    log.exception("raising the epoch failed")
+                    await asyncio.sleep(PAUSES[-1])
+                else:
+                    self._settled_doubts = doubts
+                    break
