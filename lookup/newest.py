@@ -158,9 +158,8 @@ def entries(known: Known | None, arrivals: Sequence[Arrival]) -> list[Arrival]:
     else:
         by_key: dict[bytes, Arrival] = {}
         for arrival in arrivals:
-            if arrival.digest is None:
-                by_key.setdefault(arrival.key, arrival)
-            else:
+            chosen_before = by_key.setdefault(arrival.key, arrival)
+            if arrival.digest != chosen_before.digest:
                 by_key[arrival.key] = arrival
         chosen = by_key.values()
     if known is None or known.facts_digest is None:
