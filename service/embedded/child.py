@@ -141,8 +141,11 @@ async def alone(server: str, lock: Path) -> AsyncIterator[int]:
 
 
 async def _ended(process: Process, signal: Signals, seconds: float | None) -> bool:
-    with suppress(ProcessLookupError):
-        process.send_signal(signal)
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(
+                process.pid, signal
+            )  # Process.send_signal may reap it under asyncio's own watcher, losing the exit code
     try:
         async with asyncio.timeout(seconds):
             await process.wait()

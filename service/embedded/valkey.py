@@ -1,14 +1,12 @@
 """Embedded Valkey: which binary, how it is started, when it is up."""
 
+import asyncio
 import importlib.util
 import os
 from functools import partial
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from urllib.parse import quote
-
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from service.embedded.account import Account
 from service.embedded.child import ServerFailed, ServerProgram
@@ -67,10 +65,14 @@ def _socket(run: Path) -> Path:
 
 
 async def _answers(run: Path) -> bool:
-    if not _socket(run).exists():
+    try:
+        reader, writer = await asyncio.open_unix_connection(_socket(run))
+    except OSError:
         return False
-    async with Redis.from_url(valkey_url(run)) as client:
-        try:
-            return bool(await client.ping())
-        except RedisError:
-            return False
+    try:
+        writer.write(b"PING\r\n")
+        return await reader.readline() == b"+PONG\r\n"
+    except ConnectionError:
+        return False
+    finally:
+        writer.close()

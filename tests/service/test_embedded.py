@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import asyncpg
@@ -29,13 +30,13 @@ from service.embedded import (
 )
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), sysconfig.get_path("platlib")))}
+PATHS = (str(ROOT), sysconfig.get_path("platlib"), os.environ.get("PYTHONPATH", ""))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
 # Inside a chroot the kernel refuses new user namespaces, as most containers do (user_namespaces(7)).
 CHROOT = ("unshare", "--mount", "sh", "-c", 'mount --rbind / /mnt && exec chroot /mnt "$@"', "chroot")
 MAPPED_AS_NOBODY = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--")
-MAPPED_AS_ROOT = ("unshare", "--user", "--map-root-user", "--")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,37 +51,27 @@ def _works(*command: str) -> bool:
     return subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own words
 
 
-def _ways() -> dict[str, Way]:
-    """Every way this machine allows; root and an ordinary user are always among them where it can be."""
-    ours = os.geteuid()
-    if ours != 0:
-        ways = {"ordinary user": Way(python=(sys.executable,), uid=ours)}
-        if _works(*MAPPED_AS_ROOT, "unshare", "--user", "true"):
-            ways["root"] = Way(python=(*MAPPED_AS_ROOT, sys.executable), uid=ours)
-        return ways
-    ways = {"root": Way(python=(sys.executable,), uid=0)}
-    if _works(*CHROOT, "true"):
-        ways["root without user namespaces"] = Way(python=(*CHROOT, sys.executable), uid=0)
-    # The interpreter of root's own environment may be out of another user's reach; then root's files seen as nobody's.
-    same_version = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    for python, uid in (
-        ((*AS_NOBODY, sys.executable), NOBODY),
-        ((*AS_NOBODY, same_version), NOBODY),
-        ((*MAPPED_AS_NOBODY, sys.executable), 0),
-    ):
-        if _works(*python, "-c", "import asyncpg, msgspec, redis, structlog, uvloop, service.embedded"):
-            return {**ways, "ordinary user": Way(python=python, uid=uid)}
-    return ways
+@cache
+def _way(name: str) -> Way:
+    if os.geteuid() != 0 or name == "ourselves":
+        return Way(python=(sys.executable,), uid=os.geteuid())
+    if name == "root without user namespaces":  # where one may not even chroot, root has none anyway
+        return Way(python=(*(CHROOT if _works(*CHROOT, "true") else ()), sys.executable), uid=0)
+    # The interpreter of root's own environment may be out of another user's reach. It must be able to start itself
+    # again, too: the setpriv that starts it still has rights of root.
+    trial = "import uvloop, service.embedded, subprocess, sys; subprocess.check_call([sys.executable, '-V'])"
+    for interpreter in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
+        if _works(*AS_NOBODY, interpreter, "-c", trial):
+            return Way(python=(*AS_NOBODY, interpreter), uid=NOBODY)
+    return Way(python=(*MAPPED_AS_NOBODY, sys.executable), uid=0)  # root's files, seen as nobody's
 
 
-WAYS = _ways()
-OURS = next(iter(WAYS.values()))
-
-
-@pytest.fixture(params=WAYS)
+@pytest.fixture(
+    params=("ourselves", "root without user namespaces", "ordinary user") if os.geteuid() == 0 else ("ourselves",)
+)
 def way(request: pytest.FixtureRequest) -> Way:
-    """Each way in turn."""
-    return WAYS[request.param]
+    """Each way in turn that who runs the tests can take."""
+    return _way(request.param)
 
 
 @pytest.fixture
@@ -93,22 +84,22 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made() -> Iterator[Path]:
     """A directory on which servers ran once; making a cluster is most of a start."""
-    path = tmp_path_factory.mktemp("made")
+    with tempfile.TemporaryDirectory(prefix="motma-test-") as path:
 
-    async def make() -> None:
-        async with run_embedded(path, durable=False):
-            pass
+        async def make() -> None:
+            async with run_embedded(Path(path), durable=False):
+                pass
 
-    asyncio.run(make())
-    return path
+        asyncio.run(make())
+        yield Path(path)
 
 
 @pytest.fixture
-def used_dir(made: Path, tmp_path: Path) -> Path:
+def used_dir(made: Path, data_dir: Path) -> Path:
     """A copy of `made`."""
-    return shutil.copytree(made, tmp_path / "data")
+    return shutil.copytree(made, data_dir)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +217,7 @@ async def test_a_start_right_after_kill_9_waits_for_the_old_server(data_dir: Pat
         async with run_embedded(data_dir) as servers:
             return await _run(servers.database_url, "select one from kept")
 
-    async with owner(OURS, data_dir) as first:
+    async with owner(_way("ourselves"), data_dir) as first:
         await _run(first.servers.database_url, "create table kept as select 1 as one")
         old = _postmaster(data_dir)
         os.kill(old, signal.SIGSTOP)  # slow to stop
@@ -235,9 +226,11 @@ async def test_a_start_right_after_kill_9_waits_for_the_old_server(data_dir: Pat
         valkey_socket = data_dir / "run" / "valkey.sock"
         valkey_socket.unlink()
         second = asyncio.create_task(start_again())
-        assert await _until(valkey_socket.exists, 10)  # Valkey of the new start is there, PostgreSQL waits
-        assert not second.done()
-        os.kill(old, signal.SIGCONT)
+        try:
+            assert await _until(valkey_socket.exists, 10)  # Valkey of the new start is there, PostgreSQL waits
+            assert not second.done()
+        finally:
+            os.kill(old, signal.SIGCONT)
         assert await second == 1
 
 
@@ -269,7 +262,7 @@ async def test_a_second_start_is_refused_and_names_the_first(used_dir: Path) -> 
 
 
 async def test_a_command_joins_the_servers_of_a_running_service(data_dir: Path) -> None:
-    async with owner(OURS, data_dir) as up:
+    async with owner(_way("ourselves"), data_dir) as up:
         async with join_embedded(data_dir) as servers:
             assert servers == up.servers
             assert await _run(servers.database_url, "select 1") == 1
@@ -279,6 +272,7 @@ async def test_a_command_joins_the_servers_of_a_running_service(data_dir: Path) 
 async def test_commands_alone_share_servers_until_the_last_is_done(used_dir: Path) -> None:
     first_may_end, second_may_end = asyncio.Event(), asyncio.Event()
     began: asyncio.Queue[EmbeddedServers] = asyncio.Queue()
+    before = _below(os.getpid())
 
     async def command(may_end: asyncio.Event) -> None:
         async with join_embedded(used_dir) as servers:
@@ -297,6 +291,7 @@ async def test_commands_alone_share_servers_until_the_last_is_done(used_dir: Pat
         assert await _pings(servers.redis_url)
         second_may_end.set()
     assert not (used_dir / "run").exists()
+    assert _below(os.getpid()) <= before
 
 
 async def test_what_a_server_says_when_it_cannot_start_is_in_the_error(used_dir: Path) -> None:
@@ -317,11 +312,11 @@ async def test_a_binary_that_is_not_there_is_named_in_the_error(
             raise AssertionError("started")
 
 
-async def test_a_long_or_odd_directory_gets_a_short_place_for_its_sockets(made: Path, tmp_path: Path) -> None:
+async def test_a_long_or_odd_directory_gets_a_short_place_for_its_sockets(made: Path, data_dir: Path) -> None:
     for name in ("d" * 120, "mot, ma: thử"):
-        shutil.copytree(made, tmp_path / name)
-        async with run_embedded(tmp_path / name, durable=False) as servers:
-            short = (tmp_path / name / "run").readlink()
+        shutil.copytree(made, data_dir / name)
+        async with run_embedded(data_dir / name, durable=False) as servers:
+            short = (data_dir / name / "run").readlink()
             assert len(str(short)) < 30
             assert await _run(servers.database_url, "select 1") == 1
             assert await _pings(servers.redis_url)
@@ -339,11 +334,11 @@ async def test_the_process_number_of_a_dead_server_may_belong_to_another_program
         await other.wait()
 
 
-async def test_a_cluster_half_made_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "postgres.new" / "base").mkdir(parents=True)
-    async with run_embedded(tmp_path, durable=False) as servers:
+async def test_a_cluster_half_made_is_made_anew(data_dir: Path) -> None:
+    (data_dir / "postgres.new" / "base").mkdir(parents=True)
+    async with run_embedded(data_dir, durable=False) as servers:
         assert await _run(servers.database_url, "select current_database()") == "motma"
-    assert not (tmp_path / "postgres.new").exists()
+    assert not (data_dir / "postgres.new").exists()
 
 
 async def test_the_database_asks_for_the_password_only_the_owner_can_read(used_dir: Path) -> None:
