@@ -41,7 +41,7 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
-    """What a text costs. `units` are septets or UTF-16 code units, as `encoding` says; `left` is the last one's room."""
+    """What a text costs. `units` are septets or UTF-16 code units, as `encoding` says; `left` the room at the end."""
 
     encoding: Encoding
     count: int

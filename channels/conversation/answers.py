@@ -1,0 +1,155 @@
+"""The words of an answer about a dossier: brief for SMS, full for chats.
+
+A brief answer is put together by importance: its head always, then whatever still fits. No name and no note is ever in
+it, for a sender's number can be forged and a phone borrowed (guarantees.md G47).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from domain.agency import Agency
+from domain.language import Language
+from domain.status import Stage, Status
+from lookup.deadlines import Punctuality
+from lookup.disclosure import Answer
+from lookup.wording import Words, day, long_day, moment, next_step, next_step_of, stage_label, status_label
+
+WORDS = Words("channels")
+
+Fits = Callable[[str], bool]
+
+_RUNNING = frozenset({Stage.RECEIVED, Stage.IN_PROGRESS})
+_LATE = frozenset({Punctuality.OVERDUE, Punctuality.FINISHED_LATE})
+_ON_TIME = frozenset({Punctuality.ON_TRACK, Punctuality.DUE_SOON})
+_SHOWN = ("head", "due", "next", "office", "hint")
+
+
+def proof_helps(answer: Answer) -> bool:
+    """Whether a second factor would tell the asker something worth a message."""
+    return answer.proven is None and answer.stage is not Stage.DONE
+
+
+def brief(answer: Answer, language: Language, fits: Fits) -> str:
+    """The answer in one short message."""
+    chosen = {"head": _head(answer, language)}
+    for part, wording in _by_importance(answer, language):
+        longer = len(wording) > len(chosen.get(part, ""))
+        if longer and fits(_joined(chosen | {part: wording})):
+            chosen[part] = wording
+    return _joined(chosen)
+
+
+def brief_together(answers: Sequence[tuple[str, Answer | None]], language: Language, fits: Fits) -> str:
+    """Several dossiers in one message, a line each, from (code as asked, answer); due days only where they fit."""
+    dated = "\n".join(_line(code, answer, language, dated=True) for code, answer in answers)
+    return dated if fits(dated) else "\n".join(_line(code, answer, language, dated=False) for code, answer in answers)
+
+
+def full(answer: Answer, language: Language) -> str:
+    """The answer with room for whole sentences, a line each."""
+    proven = answer.proven
+    label = status_label(proven.status, language) if proven else stage_label(answer.stage, language)
+    lines = [WORDS.say(language, "answer.full.head", code=answer.code, label=label)]
+    if timing := _timing(answer):
+        lines.append(WORDS.say_n(language, f"answer.full.{timing}", _days_late(answer)))
+    if answer.due_on and answer.stage in _RUNNING:
+        key = "answer.due" if answer.on_time else "answer.was_due"
+        lines.append(WORDS.say(language, key, day=long_day(answer.due_on, language)))
+    lines.append(next_step_of(proven.status, language) if proven else next_step(answer.stage, language))
+    if asked := _asked(answer, language):
+        lines.append(asked)
+    lines.append(ask_office(answer.agency, language, named=True))
+    if not answer.fresh:
+        lines.append(WORDS.say(language, "answer.full.stale", moment=moment(answer.as_of, language)))
+    if hint := _hint(answer, language):
+        lines.append(hint)
+    return "\n".join(lines)
+
+
+def ask_office(agency: Agency, language: Language, *, named: bool) -> str:
+    """Where a person can be asked: the office's phone, `named` also its name; its name alone where it has no phone."""
+    office = agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name
+    if not agency.phone:
+        return WORDS.say(language, "answer.ask_office", office=office)
+    key = "answer.ask_office_at" if named else "answer.ask_at"
+    return WORDS.say(language, key, office=office, phone=agency.phone)
+
+
+def _by_importance(answer: Answer, language: Language) -> Iterator[tuple[str, str]]:
+    """What may stand beside the head, the most needed first: a person must be able to ask before we offer anything."""
+    if answer.due_on and answer.stage in _RUNNING:
+        yield "due", WORDS.say(language, "answer.due" if answer.on_time else "answer.was_due", day=day(answer.due_on))
+    yield "office", ask_office(answer.agency, language, named=False)
+    for wording in _next(answer, language):
+        yield "next", wording
+    yield "hint", _hint(answer, language)
+    yield "office", ask_office(answer.agency, language, named=True)
+
+
+def _head(answer: Answer, language: Language) -> str:
+    said = [WORDS.say(language, "answer.head", code=answer.code, state=_state(answer, language))]
+    if _timing(answer) in {"late", "late_by"}:
+        said.append(WORDS.say(language, "answer.sorry"))
+    if not answer.fresh:
+        said.append(WORDS.say(language, "answer.as_of", moment=moment(answer.as_of, language)))
+    return " ".join(said)
+
+
+def _line(code: str, answer: Answer | None, language: Language, *, dated: bool) -> str:
+    if answer is None:
+        return WORDS.say(language, "answer.line", code=code, state=WORDS.say(language, "answer.line.unknown"))
+    state = _state(answer, language)
+    if dated and answer.due_on and answer.stage in _RUNNING:
+        state = WORDS.say(language, "answer.line.due", state=state, day=day(answer.due_on))
+    return WORDS.say(language, "answer.line", code=answer.code, state=state)
+
+
+def _state(answer: Answer, language: Language) -> str:
+    """'đang giải quyết, đúng hạn'."""
+    key = f"answer.status.{answer.proven.status.name.lower()}" if answer.proven else f"answer.stage.{answer.stage}"
+    state = WORDS.say(language, key)
+    timing = _timing(answer)
+    return f"{state}, {WORDS.say_n(language, f'answer.{timing}', _days_late(answer))}" if timing else state
+
+
+def _timing(answer: Answer) -> str:
+    """Which words tell whether it is on time: `on_time`, `late`, `late_by`, or '' where no clock runs."""
+    late = answer.proven.punctuality in _LATE if answer.proven else not answer.on_time
+    if late:
+        return "late_by" if _days_late(answer) else "late"
+    on_time = answer.proven.punctuality in _ON_TIME if answer.proven else answer.on_time
+    return "on_time" if on_time and answer.stage in _RUNNING else ""
+
+
+def _days_late(answer: Answer) -> int:
+    return answer.proven.days_late if answer.proven else 0
+
+
+def _next(answer: Answer, language: Language) -> list[str]:
+    """What the asker should do now; of several wordings the first that fits."""
+    if answer.stage is Stage.DONE:
+        return [WORDS.say(language, "answer.collect")]
+    if answer.proven is None:
+        return []
+    if answer.stage is Stage.WAITING_FOR_YOU:
+        asked = _asked(answer, language)
+        return [*([asked] if asked else []), WORDS.say(language, "answer.ask_what")]
+    if answer.proven.status in {Status.REJECTED, Status.STOPPED}:
+        return [WORDS.say(language, "answer.reason_in_writing")]
+    return []
+
+
+def _asked(answer: Answer, language: Language) -> str:
+    if answer.proven is None or not answer.proven.asked_of_you:
+        return ""
+    return WORDS.say(language, "answer.asked", asked=" ".join(answer.proven.asked_of_you.split()).rstrip("."))
+
+
+def _hint(answer: Answer, language: Language) -> str:
+    """What else the asker may text; nothing once all is said and done."""
+    if proof_helps(answer):
+        return WORDS.say(language, "answer.prove")
+    return "" if answer.stage is Stage.CLOSED else WORDS.say(language, "answer.follow")
+
+
+def _joined(chosen: dict[str, str]) -> str:
+    return " ".join(chosen[part] for part in _SHOWN if part in chosen)
