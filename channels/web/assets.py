@@ -51,6 +51,10 @@ class Assets:
         """Where `name` (`motma.css`, `fonts/….woff2`) is served. Raises `KeyError`."""
         return self._by_name[name].path
 
+    def body(self, name: str) -> bytes:
+        """The content of `name`. Raises `KeyError`."""
+        return self._by_name[name].body
+
     def paths(self) -> list[str]:
         """Every path that is served."""
         return sorted(self._by_path)

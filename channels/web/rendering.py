@@ -42,6 +42,10 @@ class Pages:
         asked, kept = request.query.get("lang", ""), request.cookies.get(self._cookie, "")
         return _BY_TAG.get(asked) or _BY_TAG.get(kept) or Language.VIETNAMESE
 
+    def other_language(self, request: web.Request) -> Language:
+        """The language the reader may change to."""
+        return _OTHER[self.language(request)]
+
     def render(
         self,
         request: web.Request,
@@ -55,7 +59,7 @@ class Pages:
         """The page `name` as an answer to `request`; `language_url` is this page in the other language, by default
         the same address. The page may be kept but is asked for again each time, unless `headers` say otherwise."""
         language = self.language(request)
-        other = _OTHER[language]
+        other = self.other_language(request)
         html = self._environment.get_template(name).render(
             say=partial(self._words.say, language),
             language=language,

@@ -1,0 +1,144 @@
+"""Look-up as JSON for anybody who has a code: level L0 by GET, level L1 by POST."""
+
+from collections.abc import Callable, Iterable
+from time import time
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from channels.web.enquiries import Desk, answer_to, understood
+from channels.web.headers import defaults
+from channels.web.ready import Prepared
+from channels.web.requests import small_body
+from domain.dossier import PublicDossier
+from domain.errors import Invalid, Malformed
+from domain.language import Language
+from domain.vietnamese import clean
+from lookup.disclosure import Answer
+from lookup.wording import next_step, next_step_of, stage_label, status_label
+
+ROUTE_BY_CODE = "/api/v1/lookup/{code:.+}"
+ROUTE_WITH_PROOF = "/api/v1/lookup"
+MOST_PREPARED = 20_000  # encoded answers per process, about 1.5 kB each
+_MINUTE = 60
+
+
+class _Question(msgspec.Struct):
+    code: str
+    proof: str
+
+
+class PublicLookup:
+    """The two routes. `at_hand` gives a dossier that this process holds fresh, the same object while nothing changed.
+
+    An answer depends on its dossier and on the clock (on time, as of, fresh). So its bytes are kept for as long as the
+    dossier at hand is the very one it was made from, and no longer than to the end of the minute.
+    """
+
+    def __init__(self, *, desk: Desk, at_hand: Callable[[str], PublicDossier | None], secure: bool) -> None:
+        self._desk = desk
+        self._at_hand = at_hand
+        _, headers = defaults(secure=secure)
+        self._headers = {**headers, "Content-Type": "application/json"}
+        self._prepared: dict[str, tuple[str, PublicDossier, Prepared]] = {}  # by request target, as it was sent
+        self._minute_ends = 0.0
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """GET and POST /api/v1/lookup."""
+        return [web.get(ROUTE_BY_CODE, self.by_code), web.post(ROUTE_WITH_PROOF, self.with_proof)]
+
+    async def by_code(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/v1/lookup/{code}: level L0; `?lang=en` for English labels."""
+        now = time()
+        if now >= self._minute_ends:
+            self._prepared.clear()
+            self._minute_ends = now - now % _MINUTE + _MINUTE
+        kept = self._prepared.get(request.raw_path)
+        if kept is not None:
+            code, dossier, prepared = kept
+            if self._at_hand(code) is dossier:
+                return prepared.to(request)
+        return await self._newly_prepared(request)
+
+    async def _newly_prepared(self, request: web.Request) -> web.StreamResponse:
+        minute_ends = self._minute_ends
+        typed = understood(request.match_info["code"])
+        before = self._at_hand(typed.code)
+        answer = await answer_to(self._desk, typed)
+        prepared = Prepared(self._headers, msgspec.json.encode(public_json(answer, _language(request))))
+        # Kept only if the dossier was at hand all the while: then it is the one the answer was made from.
+        if (
+            before is not None
+            and before.code == answer.code
+            and self._at_hand(answer.code) is before
+            and minute_ends == self._minute_ends
+            and len(self._prepared) < MOST_PREPARED
+        ):
+            self._prepared[request.raw_path] = (answer.code, before, prepared)
+        return prepared.to(request)
+
+    async def with_proof(self, request: web.Request) -> web.Response:
+        """POST /api/v1/lookup with `{"code", "proof"}`: level L1."""
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType
+        try:
+            asked = msgspec.json.decode(await small_body(request), type=_Question)
+        except msgspec.ValidationError as error:
+            raise Invalid(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Malformed("The body is not JSON.") from None
+        typed = understood(asked.code)
+        proof = clean(asked.proof)
+        if not proof:
+            raise Invalid("The proof is empty.", field="proof")
+        answer = await answer_to(self._desk, typed, proof)
+        return web.Response(
+            body=msgspec.json.encode(proven_json(answer, _language(request))), content_type="application/json"
+        )
+
+
+def _language(request: web.Request) -> Language:
+    return Language.ENGLISH if request.query.get("lang") == Language.ENGLISH else Language.VIETNAMESE
+
+
+def public_json(answer: Answer, language: Language) -> dict[str, Any]:
+    """Level L0, as interface.md has it."""
+    agency = answer.agency
+    english = language is Language.ENGLISH and agency.name_en
+    return {
+        "code": answer.code,
+        "stage": answer.stage,
+        "stage_label": stage_label(answer.stage, language),
+        "on_time": answer.on_time,
+        "due_on": answer.due_on,
+        "agency": {
+            "code": agency.code,
+            "name": agency.name_en if english else agency.name,
+            "phone": agency.phone,
+            "address": agency.address,
+        },
+        "next": next_step(answer.stage, language),
+        "as_of": answer.as_of,
+        "fresh": answer.fresh,
+    }
+
+
+def proven_json(answer: Answer, language: Language) -> dict[str, Any]:
+    """Level L1: what level L0 says, and what only the holder is told."""
+    told = public_json(answer, language)
+    if (proven := answer.proven) is None:
+        return told
+    told["next"] = next_step_of(proven.status, language)
+    return told | {
+        "status": proven.status,
+        "status_label": status_label(proven.status, language),
+        "received_at": proven.received_at,
+        "due_at": proven.due_at,
+        "applicant": proven.applicant,
+        "timeline": [
+            {"at": entry.at, "status": entry.status, "label": status_label(entry.status, language)}
+            for entry in proven.timeline
+        ],
+        "asked_of_you": proven.asked_of_you,
+    }

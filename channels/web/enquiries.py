@@ -1,0 +1,99 @@
+"""From what a person typed to the answer: reading, the candidates, the words when it was something else."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from domain.errors import MalformedCode, NotFound
+from lookup.code_finder import ReadingKind, read
+from lookup.disclosure import Answer
+
+LONGEST_TYPED = 256  # characters; a code has at most 64, a receipt's address some more
+LONGEST_PROOF = 64  # characters
+
+
+class Desk(Protocol):
+    """Answers about dossiers at the level proven; `lookup.desk.LookupDesk` fulfils it."""
+
+    async def by_code(self, code: str) -> Answer | None:
+        """Level L0, or None when there is no such dossier. Raises `TooMany`, `Unavailable`."""
+
+    async def with_proof(self, code: str, proof: str) -> Answer | None:
+        """Level L1, or None when there is no such dossier or `proof` is not its. Raises `TooMany`, `Unavailable`."""
+
+
+class TypedInstead(StrEnum):
+    """What people type in place of the code; each has words of help."""
+
+    PROCEDURE_CODE = "procedure_code"
+    CITIZEN_ID = "citizen_id"
+    PHONE = "phone"
+    RECEIPT_LINK = "receipt_link"
+
+
+_INSTEAD = {
+    ReadingKind.PROCEDURE_CODE: TypedInstead.PROCEDURE_CODE,
+    ReadingKind.CITIZEN_ID: TypedInstead.CITIZEN_ID,
+    ReadingKind.PHONE: TypedInstead.PHONE,
+    ReadingKind.RECEIPT_TOKEN: TypedInstead.RECEIPT_LINK,
+}
+_SAYING = {
+    TypedInstead.PROCEDURE_CODE: "This is the code of a procedure. The dossier code stands on the receipt slip.",
+    TypedInstead.CITIZEN_ID: "This is a citizen's ID, which was not kept. The dossier code stands on the receipt slip.",
+    TypedInstead.PHONE: "This is a phone number, which was not kept. The dossier code stands on the receipt slip.",
+    TypedInstead.RECEIPT_LINK: "This is the link of a receipt. Open it, or type the dossier code.",
+}
+
+
+class NotACode(MalformedCode):
+    """The text is something else; `instead` says what, if that is known. The text itself is not kept."""
+
+    def __init__(self, instead: TypedInstead | None) -> None:
+        super().__init__(_SAYING[instead] if instead else "This cannot be a dossier code.", field="code")
+        self.instead = instead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """A typed code: exact keys to try, likeliest first, and whether more was typed beside it."""
+
+    candidates: tuple[str, ...]
+    resembles_receipt_number: bool
+    has_more: bool
+
+    @property
+    def code(self) -> str:
+        """The code as typed, in its canonical spelling."""
+        return self.candidates[0]
+
+
+def understood(text: str) -> Typed:
+    """What `text` may mean. Raises `NotACode`."""
+    if len(text) > LONGEST_TYPED:
+        raise NotACode(None)
+    reading = read(text)
+    if not reading.candidates:
+        raise NotACode(_INSTEAD.get(reading.kind))
+    return Typed(
+        candidates=reading.candidates,
+        resembles_receipt_number=reading.resembles_receipt_number,
+        has_more=bool(reading.rest),
+    )
+
+
+async def answer_to(desk: Desk, typed: Typed, proof: str | None = None) -> Answer:
+    """The answer at the level that `proof` reaches. Raises `NotFound` in the same words for unknown and not proven.
+
+    With a proof the code is settled first, so that a guess counts against one: the one found, else the one typed.
+    """
+    found = None
+    for candidate in typed.candidates:
+        if found := await desk.by_code(candidate):
+            break
+    if proof is not None and len(proof) > LONGEST_PROOF:
+        found = None
+    elif proof is not None:
+        found = await desk.with_proof(found.code if found else typed.code, proof)
+    if found is None:
+        raise NotFound("We found no file that matches this. Please check the code on your slip.")
+    return found

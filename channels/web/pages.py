@@ -1,0 +1,253 @@
+"""The citizens' pages: one field, the answer, the second factor, live news of it, and the installable shell."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import timedelta
+from urllib.parse import parse_qs
+
+import msgspec
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from channels.web.assets import Assets
+from channels.web.duties import CLIENT_ADDRESS, REQUEST_ID
+from channels.web.enquiries import Desk, NotACode, Typed, TypedInstead, answer_to, understood
+from channels.web.problems import Problem
+from channels.web.rendering import Pages
+from channels.web.requests import small_body
+from channels.web.views import answer_view, wait_words
+from domain.errors import Malformed, NotFound, TooMany, Unavailable
+from domain.vietnamese import clean
+from lookup.disclosure import Answer
+from lookup.wording import Words
+
+_WORDS = Words("channels.web")
+# Yields each time the answer about a code may have changed; never ends by itself.
+Watch = Callable[[str], AsyncIterator[None]]
+
+MOST_STREAMS = 2_000  # live pages per process
+MOST_STREAMS_OF_ONE = 20  # per address: a whole office may share one
+LONGEST_STREAM = timedelta(minutes=30)  # the browser comes back by itself
+_NEVER_KEPT = {"Cache-Control": "no-store"}
+_MANY_DIGITS = 9  # an unreadable text with this many may hold a citizen's ID
+_UNREADABLE = "nothing"
+_INSTEAD = frozenset(TypedInstead) | {_UNREADABLE}
+
+
+class WebPages:
+    """Routes of the pages; `desk` answers, `watch` tells of changes, `sms_number` is ours or None."""
+
+    def __init__(self, *, pages: Pages, assets: Assets, desk: Desk, watch: Watch, sms_number: str | None) -> None:
+        self._pages = pages
+        self._assets = assets
+        self._desk = desk
+        self._watch = watch
+        self._sms_number = sms_number
+        self._streams: Counter[str] = Counter()
+        self._open: set[EventSourceResponse] = set()
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Every page, and the static files they use."""
+        return [
+            web.get("/", self.home),
+            web.get("/tra-cuu", self.by_code),
+            web.post("/tra-cuu", self.with_proof),
+            web.get("/tra-cuu/live", self.live, allow_head=False),
+            web.get("/manifest.webmanifest", self.manifest),
+            web.get("/sw.js", self.service_worker),
+            *self._assets.routes(),
+        ]
+
+    async def close(self) -> None:
+        """End the live pages, so that a server that stops need not wait for their readers."""
+        for stream in list(self._open):
+            stream.stop_streaming()
+
+    # --- asking and answering ---
+
+    async def home(self, request: web.Request) -> web.Response:
+        """GET /: one field. `?instead=` says what was typed in place of a code, never the text itself."""
+        instead = request.query.get("instead")
+        if instead is not None and instead not in _INSTEAD:
+            instead = None
+        return self._home(request, instead=instead)
+
+    async def by_code(self, request: web.Request) -> web.Response:
+        """GET /tra-cuu?code=…: level L0 and the field for the second factor."""
+        text = request.query.get("code", "")
+        if not text.strip():
+            raise web.HTTPSeeOther("/")
+        try:
+            typed = understood(text)
+        except NotACode as misread:
+            # What may be somebody's number must not stay in the address line, the page or the history.
+            if misread.instead is not None or sum(c.isdecimal() for c in text) >= _MANY_DIGITS:
+                raise web.HTTPSeeOther(f"/?instead={misread.instead or _UNREADABLE}") from None
+            return self._home(request, instead=_UNREADABLE, typed=clean(text))
+        if typed.has_more:  # perhaps the secret
+            raise web.HTTPSeeOther(str(request.rel_url.update_query(code=typed.code)))
+        try:
+            answer = await answer_to(self._desk, typed)
+        except NotFound:
+            return self._not_found(request, typed, with_proof=False)
+        return self._answer(request, answer)
+
+    async def with_proof(self, request: web.Request) -> web.Response:
+        """POST /tra-cuu with `code` and `proof`: level L1, never kept by anybody."""
+        form = await _small_form(request)
+        try:
+            typed = understood(form.get("code", ""))
+        except NotACode as misread:
+            raise web.HTTPSeeOther(f"/?instead={misread.instead or _UNREADABLE}") from None
+        proof = clean(form.get("proof", ""))
+        try:
+            if not proof:
+                return self._answer(request, await answer_to(self._desk, typed), proof_missing=True)
+            return self._answer(request, await answer_to(self._desk, typed, proof))
+        except NotFound:
+            return self._not_found(request, typed, with_proof=True)
+
+    def _home(self, request: web.Request, *, instead: str | None, typed: str = "") -> web.Response:
+        return self._pages.render(
+            request,
+            "home.html",
+            status=422 if instead else 200,
+            headers={} if instead else {"X-Robots-Tag": "all"},
+            instead=instead,
+            typed=typed,
+            sms_number=self._sms_number,
+        )
+
+    def _answer(self, request: web.Request, answer: Answer, *, proof_missing: bool = False) -> web.Response:
+        language = self._pages.language(request)
+        here = request.rel_url.with_path("/tra-cuu").with_query(code=answer.code)
+        return self._pages.render(
+            request,
+            "answer.html",
+            status=422 if proof_missing else 200,
+            headers=_NEVER_KEPT if answer.proven else {},
+            language_url=str(here.update_query(lang=self._pages.other_language(request))),
+            answer=answer_view(answer, language, sms_number=self._sms_number),
+            here=str(here),
+            live_url=str(here.with_path("/tra-cuu/live").with_query(code=answer.code)),
+            proof_missing=proof_missing,
+            sms_number=self._sms_number,
+        )
+
+    def _not_found(self, request: web.Request, typed: Typed, *, with_proof: bool) -> web.Response:
+        """The same page whether the code is unknown or the proof does not fit it."""
+        return self._pages.render(
+            request,
+            "not_found.html",
+            status=404,
+            headers=_NEVER_KEPT,
+            language_url=str(request.rel_url.with_query(code=typed.code, lang=self._pages.other_language(request))),
+            typed=typed.code,
+            receipt_number=typed.resembles_receipt_number,
+            with_proof=with_proof,
+        )
+
+    def problem(self, request: web.Request, problem: Problem) -> web.Response:
+        """The page that says what went wrong and what to do; `Duties` asks for it."""
+        language = self._pages.language(request)
+        words = problem.code if _WORDS.has(language, f"problem.{problem.code}.title") else "malformed"
+        return self._pages.render(
+            request,
+            "problem.html",
+            status=problem.status,
+            headers={**_NEVER_KEPT, **dict(problem.headers)},
+            language_url="/",
+            words=words,
+            wait=wait_words(problem.after, language) if problem.after else "",
+            urgent=problem.code in {TooMany.code, Unavailable.code},
+            reference=request[REQUEST_ID] if problem.ours else "",
+        )
+
+    # --- live news ---
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """GET /tra-cuu/live?code=…: an event `changed` when the answer may be another, for any code."""
+        code = understood(request.query.get("code", "")).code
+        address = request[CLIENT_ADDRESS]
+        if self._streams.total() >= MOST_STREAMS:
+            raise Unavailable("There are too many live pages.", after=timedelta(minutes=1))
+        if self._streams[address] >= MOST_STREAMS_OF_ONE:
+            raise TooMany("There are too many live pages from this address.", after=timedelta(minutes=1))
+        self._streams[address] += 1
+        try:
+            async with sse_response(request, headers={"Cache-Control": "no-store"}) as stream:
+                await self._forward(code, stream)
+        finally:
+            self._streams -= Counter({address: 1})
+        return stream
+
+    async def _forward(self, code: str, stream: EventSourceResponse) -> None:
+        """Send news of `code` until the reader leaves, which the stream's own pings notice, or the time is up."""
+
+        async def forward() -> None:
+            async for _ in self._watch(code):
+                await stream.send("", event="changed")
+
+        self._open.add(stream)
+        forwarding = asyncio.create_task(forward())
+        forwarding.add_done_callback(lambda _: stream.stop_streaming())
+        try:
+            async with asyncio.timeout(LONGEST_STREAM.total_seconds()):
+                await stream.wait()
+        except TimeoutError:
+            pass  # the browser asks again
+        finally:
+            self._open.discard(stream)
+            forwarding.cancel()
+            await asyncio.gather(forwarding, return_exceptions=True)
+
+    # --- the installable shell ---
+
+    async def manifest(self, request: web.Request) -> web.Response:
+        """GET /manifest.webmanifest"""
+        language = self._pages.language(request)
+        manifest = {
+            "name": _WORDS.say(language, "app.name"),
+            "short_name": "Một Mã",
+            "description": _WORDS.say(language, "app.description"),
+            "lang": language,
+            "start_url": "/",
+            "display": "standalone",
+            "background_color": "#fbfaf7",
+            "theme_color": "#0b5d66",
+            "icons": [
+                {
+                    "src": self._assets.path("icon.svg"),
+                    "type": "image/svg+xml",
+                    "sizes": "any",
+                    "purpose": "any maskable",
+                }
+            ],
+        }
+        return web.Response(
+            body=msgspec.json.encode(manifest),
+            content_type="application/manifest+json",
+            headers={"Cache-Control": "no-cache", "Vary": "Cookie"},
+        )
+
+    async def service_worker(self, _request: web.Request) -> web.Response:
+        """GET /sw.js: at the root, because a worker rules only what lies below it. It may fetch from here only."""
+        return web.Response(
+            body=self._assets.body("sw.js"),
+            content_type="text/javascript",
+            charset="utf-8",
+            headers={"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; connect-src 'self'"},
+        )
+
+
+async def _small_form(request: web.Request) -> dict[str, str]:
+    """The fields of an urlencoded form, the first of each name. Raises `TooLarge`, `Malformed`."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType
+    body = await small_body(request)
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=10, keep_blank_values=True)
+    except ValueError:
+        raise Malformed("The form cannot be read.") from None
+    return {name: values[0] for name, values in fields.items()}
