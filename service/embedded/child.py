@@ -17,7 +17,8 @@ from service.embedded.directory import locked
 
 START_SECONDS = 60.0
 PREDECESSOR_SECONDS = 30.0
-ORPHAN_SECONDS = 5.0
+ORPHAN_SECONDS = 1.0
+KILL_SECONDS = 5.0
 POLL_SECONDS = 0.01
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 CALM_SECONDS = 60.0
@@ -60,10 +61,13 @@ class ServerChild:
         self.restarts = 0
         self._process: Process | None = None
 
-    async def start(self) -> None:
-        """Return once the server answers; otherwise leave no process and raise ServerFailed with its last lines."""
+    async def start(self, *, patience: float = PREDECESSOR_SECONDS) -> None:
+        """Return once the server answers; otherwise leave no process and raise ServerFailed with its last lines.
+
+        Processes of an earlier one, of a killed owner for example, get `patience` seconds to end, then they are killed.
+        """
         program = self.program
-        async with alone(program.name, program.lock) as lock:
+        async with alone(program.name, program.lock, patience) as lock:
             program.tidy()
             _roll(program.log)
             with program.log.open("ab") as output:
@@ -103,7 +107,7 @@ class ServerChild:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             try:
-                await self.start()
+                await self.start(patience=ORPHAN_SECONDS)
             except (ServerFailed, OSError) as error:
                 log.warning("embedded_server_not_restarted", server=self.program.name, reason=str(error))
             else:
@@ -120,24 +124,43 @@ class ServerChild:
                 break
             log.warning("embedded_server_did_not_stop", server=self.program.name, signal=signal.name)
         self._process = None
-        with suppress(
-            BlockingIOError
-        ):  # orphans of a killed server end by themselves, a long query only when it is done
-            async with locked(self.program.lock, seconds=ORPHAN_SECONDS):
-                pass
+        async with alone(self.program.name, self.program.lock, ORPHAN_SECONDS):
+            pass
 
 
 @asynccontextmanager
-async def alone(server: str, lock: Path) -> AsyncIterator[int]:
-    """The held `lock`, for a `server` to inherit, once no process of an earlier one lives; else ServerFailed."""
+async def alone(server: str, lock: Path, patience: float) -> AsyncIterator[int]:
+    """The held `lock`, for a `server` to inherit, once no process of an earlier one lives.
+
+    Those that still do after `patience` seconds are killed: a PostgreSQL session without its postmaster, whose memory
+    keeps the next one from starting, notices only at the end of its query. ServerFailed if even that does not help.
+    """
     async with AsyncExitStack() as held:
         try:
-            descriptor = await held.enter_async_context(locked(lock, seconds=PREDECESSOR_SECONDS))
+            descriptor = await held.enter_async_context(locked(lock, seconds=patience))
         except BlockingIOError:
-            raise ServerFailed(
-                f"An earlier {server} on {lock.parent} has not stopped after {PREDECESSOR_SECONDS:.0f} s."
-            ) from None
+            _kill_holders(lock)
+            try:
+                descriptor = await held.enter_async_context(locked(lock, seconds=KILL_SECONDS))
+            except BlockingIOError:
+                raise ServerFailed(f"Processes of an earlier {server} on {lock.parent} do not end.") from None
         yield descriptor
+
+
+def _kill_holders(lock: Path) -> None:
+    """Kill the processes that inherited `lock`; only Linux can tell which."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile, or is not ours to look into
+            if int(process.name) != os.getpid() and _has_open(process, lock):
+                os.kill(int(process.name), SIGKILL)
+
+
+def _has_open(process: Path, lock: Path) -> bool:
+    for file in (process / "fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if file.samefile(lock):
+                return True
+    return False
 
 
 async def _ended(process: Process, signal: Signals, seconds: float | None) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import asyncpg
 
 from service.embedded.account import Account, Way
-from service.embedded.child import ServerFailed, ServerProgram, alone, run_to_end
+from service.embedded.child import PREDECESSOR_SECONDS, ServerFailed, ServerProgram, alone, run_to_end
 from service.embedded.directory import DataDirectory, write_private
 
 DATABASE = "motma"
@@ -93,7 +93,7 @@ async def make_cluster(directory: DataDirectory, account: Account, *, durable: b
     if not directory.password.exists():
         write_private(directory.password, secrets.token_urlsafe(24).encode())
     account.give(directory.password)
-    async with alone("initdb", directory.lock("postgres")) as lock:
+    async with alone("postgres", directory.lock("postgres"), PREDECESSOR_SECONDS) as lock:
         await _init(directory, account, lock, durable=durable)
 
 

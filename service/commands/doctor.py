@@ -1,0 +1,148 @@
+"""`motma doctor`: look at settings, servers and providers, and say how to mend each fault."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import redis.asyncio as redis
+
+from cache.redis_connection import open_redis
+from database.migrate import pending
+from database.pool import Connection
+from domain.errors import ServiceError
+from service.commands import Subcommands
+from service.servers import open_servers
+from service.settings import Settings, faults
+
+OLDEST_POSTGRESQL = 150000
+UNGUARDED = """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'public' AND c.relname = ANY ($1) AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"""
+SILENT_FEEDS = """
+    SELECT a.code, f.heard_at FROM feed f JOIN agency a ON a.id = f.agency_id
+     WHERE f.heard_at < now() - interval '3 days' ORDER BY f.heard_at LIMIT 20"""
+OPEN_QUARANTINE = "SELECT count(*) FROM quarantine WHERE settled_at IS NULL"
+WAITING_MESSAGES = """
+    SELECT count(*) FILTER (WHERE run_at < now() - interval '10 minutes' AND expires_at > now()) AS late,
+           count(*) FILTER (WHERE state = 63 AND created_at > now() - interval '7 days') AS dead FROM message
+     WHERE state <= 20 OR state = 63"""
+TENANT_TABLES = [
+    "dossier_code",
+    "dossier",
+    "dossier_event",
+    "quarantine",
+    "idempotency",
+    "api_key",
+    "subscription",
+    "message",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at: well, or a fault with the way to mend it."""
+
+    what: str
+    fault: str | None = None
+
+    def line(self) -> str:
+        """As the command prints it."""
+        return f"ok    {self.what}" if self.fault is None else f"FAULT {self.what}: {self.fault}"
+
+
+def add(commands: Subcommands, data: argparse.ArgumentParser) -> None:
+    """Register the command."""
+    one = commands.add_parser("doctor", parents=[data], help="check settings, servers and providers")
+    one.set_defaults(run=run)
+
+
+def run(_arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print every finding; 1 when one is a fault."""
+    return asyncio.run(_examine(settings))
+
+
+async def _examine(settings: Settings) -> int:
+    ill = 0
+    async for finding in examine(settings):
+        print(finding.line(), flush=True)
+        ill += finding.fault is not None
+    print("All is well." if not ill else f"{ill} to mend.")
+    return 1 if ill else 0
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Everything worth knowing, in the order one would mend it."""
+    unsafe = [] if settings.development else faults(settings, {})
+    for fault in unsafe:
+        yield Finding(what="settings", fault=fault)
+    if not unsafe:
+        yield Finding(what=f"settings ({settings.env})")
+    try:
+        async with open_servers(settings) as servers:
+            async for finding in _postgresql(servers.database_url):
+                yield finding
+            yield await _redis(servers.redis_url)
+    except ServiceError as error:
+        yield Finding(what="servers", fault=error.message)
+
+
+async def _postgresql(url: str) -> AsyncIterator[Finding]:
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        yield Finding(what="PostgreSQL", fault=f"cannot be reached ({type(error).__name__}); check MOTMA_DATABASE_URL.")
+        return
+    try:
+        number = int(await connection.fetchval("SHOW server_version_num"))
+        version = await connection.fetchval("SHOW server_version")
+        old = "15 or newer is needed." if number < OLDEST_POSTGRESQL else None
+        yield Finding(what=f"PostgreSQL {version}", fault=old)
+        commit = await connection.fetchval("SHOW synchronous_commit")
+        off = "off: acknowledged changes can be lost. Set it to on." if commit == "off" else None
+        yield Finding(what=f"synchronous_commit {commit}", fault=off)
+        missing = [m.version for m in await pending(connection)]
+        yield Finding(
+            what="schema",
+            fault=f"migrations {', '.join(missing)} are pending: run `motma migrate`." if missing else None,
+        )
+        if not missing:
+            async for finding in _contents(connection):
+                yield finding
+    finally:
+        await connection.close()
+
+
+async def _contents(connection: Connection) -> AsyncIterator[Finding]:
+    unguarded = [row["relname"] for row in await connection.fetch(UNGUARDED, TENANT_TABLES)]
+    open_tables = f"not forced on {', '.join(unguarded)}: restore migration 0001." if unguarded else None
+    yield Finding(what="row-level security", fault=open_tables)
+    for row in await connection.fetch(SILENT_FEEDS):
+        yield Finding(
+            what=f"feed of {row['code']}", fault=f"silent since {row['heard_at']:%d/%m/%Y %H:%M} UTC: ask the office."
+        )
+    kept = await connection.fetchval(OPEN_QUARANTINE)
+    yield Finding(what="quarantine", fault=f"{kept} items wait: see `motma quarantine list`." if kept else None)
+    waiting = await connection.fetchrow(WAITING_MESSAGES)
+    late = f"{waiting['late']} wait longer than 10 minutes: is a dispatcher running?" if waiting["late"] else None
+    yield Finding(what="messages", fault=late)
+    if waiting["dead"]:
+        yield Finding(
+            what="dead letters", fault=f"{waiting['dead']} in the last 7 days: see the table message, state 63."
+        )
+
+
+async def _redis(url: str) -> Finding:
+    client = open_redis(url)
+    try:
+        info = await client.info("server")
+    except (redis.RedisError, OSError, TimeoutError) as error:
+        return Finding(what="Redis", fault=f"cannot be reached ({type(error).__name__}); check MOTMA_REDIS_URL.")
+    finally:
+        await client.aclose()
+    name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
+    return Finding(what=f"{name} {info.get('valkey_version') or info['redis_version']}")
+
+
+STATEMENTS = (UNGUARDED, SILENT_FEEDS, OPEN_QUARANTINE, WAITING_MESSAGES)
