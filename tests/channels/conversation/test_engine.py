@@ -69,7 +69,7 @@ async def test_a_code_alone_tells_the_stage_and_asks_for_the_second_factor() -> 
         f"HS {CODE}: dang giai quyet, dung han. Hoi So Tu phap tinh Bac Ninh: 0222.3822.456. {ASK_PROOF}"
     )
     assert await chat.says(SECRET) == (
-        f"HS {CODE}: dang giai quyet, dung han. Hen tra 20/11/2026. Hoi: 0222.3822.456. "
+        f"HS {CODE}: dang giai quyet, dung han. Hen tra 20/11/2026. Hoi So Tu phap tinh Bac Ninh: 0222.3822.456. "
         "Nhan tin khi co thay doi: nhan THEO DOI."
     )
 
