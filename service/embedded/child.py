@@ -166,9 +166,7 @@ def _has_open(process: Path, lock: Path) -> bool:
 async def _ended(process: Process, signal: Signals, seconds: float | None) -> bool:
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            os.kill(
-                process.pid, signal
-            )  # Process.send_signal may reap it under asyncio's own watcher, losing the exit code
+            os.kill(process.pid, signal)  # Process.send_signal may reap it, and asyncio lose its exit code
     try:
         async with asyncio.timeout(seconds):
             await process.wait()

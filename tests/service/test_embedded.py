@@ -178,6 +178,10 @@ async def _pings(url: str) -> bool:
         return bool(await client.ping())
 
 
+def _cpu_ticks(pid: int) -> int:
+    return int(Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[11])
+
+
 def _postmaster(data_dir: Path) -> int:
     return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
 
@@ -248,6 +252,21 @@ async def test_a_killed_server_is_started_again_at_the_same_address(used_dir: Pa
         os.kill(pid, signal.SIGKILL)
         assert await asyncio.wait_for(restarted.get(), 10) == "valkey"
         assert await _pings(servers.redis_url)
+
+
+async def test_a_session_busy_when_its_server_was_killed_does_not_delay_the_next_server(used_dir: Path) -> None:
+    restarted: asyncio.Queue[str] = asyncio.Queue()
+    async with run_embedded(used_dir, on_restart=restarted.put_nowait) as servers:
+        connection = await asyncpg.connect(servers.database_url)
+        busy = connection.get_server_pid()
+        endless = asyncio.create_task(connection.execute("do 'begin loop end loop; end'"))
+        assert await _until(lambda: _cpu_ticks(busy) > 10, 10)
+        os.kill(_postmaster(used_dir), signal.SIGKILL)
+        assert await asyncio.wait_for(restarted.get(), 10) == "postgres"
+        assert busy not in _parents()
+        assert await _run(servers.database_url, "select 1") == 1
+        with pytest.raises((OSError, asyncpg.PostgresConnectionError)):
+            await endless
 
 
 async def test_a_second_start_is_refused_and_names_the_first(used_dir: Path) -> None:
