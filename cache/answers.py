@@ -12,7 +12,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -127,7 +127,7 @@ class CachedDossiers:
             return held.dossier
         return None
 
-    def watch(self, code: str, *, seen: int = 0) -> AsyncIterator[PublicDossier]:
+    def watch(self, code: str, *, seen: int = 0) -> AsyncGenerator[PublicDossier, None]:
         """Each version of the dossier above `seen`, as it becomes visible. Use it within `contextlib.aclosing`."""
         return self._watchers.watch(code, self._key(code), seen)
 
@@ -281,17 +281,18 @@ class CachedDossiers:
 
     async def _fill(self, fills: list[tuple[_Search, Fill]]) -> None:
         """Write the store's answers to Redis, and hold those it took."""
-        taken = [False] * len(fills)
         try:
             taken = await self._shared.fill([fill for _, fill in fills])
         except RedisAway:
-            pass  # as in `_read`: the answers are given, only not kept
-        finally:
+            for search, fill in fills:
+                self._hold(search, fill.found, until=0.0)
+        else:
             for (search, fill), written in zip(fills, taken, strict=True):
                 if written:
                     self._hold(search, fill.found, fill.until)
-                else:
-                    self.figures.overtaken += 1
+            self.figures.overtaken += taken.count(False)
+        finally:
+            for search, _ in fills:
                 self._end(search)
 
     def _hold(self, search: _Search, found: PublicDossier | None, until: float) -> None:
@@ -310,6 +311,8 @@ class CachedDossiers:
             yield
         finally:
             await self._tasks.end()
+            for search in self._searches.values():
+                search.settle(Unavailable("The service is stopping."))
 
 
 @asynccontextmanager

@@ -30,10 +30,11 @@ class Tasks:
 
     async def end(self) -> None:
         """Cancel what still runs, and wait for it."""
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        while self._running:
+            running = list(self._running)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 class Batches(Generic[Item]):

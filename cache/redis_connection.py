@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
@@ -175,11 +175,11 @@ def _cluster(url: str, options: dict[str, Any]) -> RedisCluster:
     parts = urlsplit(url)
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
-    nodes = [(host, int(port or 6379)) for host, _, port in (named.rpartition(":") for named in hosts.split(","))]
+    nodes = [urlsplit(f"//{named}") for named in hosts.split(",")]
     return RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in nodes],
-        username=user or None,
-        password=password or None,
+        startup_nodes=[ClusterNode(node.hostname or "", node.port or 6379) for node in nodes],
+        username=unquote(user) or None,
+        password=unquote(password) or None,
         ssl=CLUSTER_SCHEMES[parts.scheme],
         max_connections=CONNECTIONS,
         **options,

@@ -1,7 +1,7 @@
 """Whoever waits for the next change of one dossier: the page that is open while its status changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from domain.dossier import PublicDossier
 from domain.errors import Unavailable
@@ -28,7 +28,7 @@ class Watchers:
         for key in self._waiting:
             self.wake(key)
 
-    async def watch(self, code: str, key: bytes, seen: int) -> AsyncIterator[PublicDossier]:
+    async def watch(self, code: str, key: bytes, seen: int) -> AsyncGenerator[PublicDossier, None]:
         """Each version of the dossier above `seen`, as it becomes visible."""
         changed = asyncio.Event()
         self._waiting.setdefault(key, set()).add(changed)

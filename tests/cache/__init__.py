@@ -1,0 +1,1 @@
+"""Tests of the cache, on a real Valkey."""
