@@ -90,6 +90,7 @@ create table inbound (
     sender_sealed bytea not null,
     recipient text not null,
     text_sealed bytea not null,
+    text_digest bytea not null,
     received_at timestamptz not null,
     recorded_at timestamptz not null default now(),
     run_at timestamptz not null default now(),
@@ -99,6 +100,10 @@ create table inbound (
     unique (channel, provider_id)
 );
 create index inbound_waiting on inbound (run_at, id) where handled_at is null;
+-- A person's messages are handled one after another: the later one may answer what the earlier one made us ask.
+create index inbound_in_turn on inbound (sender_digest, id) where handled_at is null;
+-- The same words again and again from one sender: an auto-responder, not to be answered for ever.
+create index inbound_sender on inbound (sender_digest, id);
 
 -- What we last asked a person, and until when an answer to it makes sense.
 create table conversation (
