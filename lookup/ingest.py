@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncpg
 import structlog
@@ -26,9 +26,7 @@ from lookup.dossier_rows import (
     ADD_DOSSIERS,
     ADD_TO_HISTORY,
     ENROL,
-    FIND_ENROLLED,
     HISTORY,
-    LOCK,
     MOVE_ON,
     REPLACE,
     Change,
@@ -44,8 +42,8 @@ from lookup.dossier_rows import (
     known_from,
     no_facts,
     step_from,
-    step_of,
-    write_rows,
+    step_of_event,
+    step_of_facts,
 )
 from lookup.newest import Arrival, Decision, Known, Step, all_newer, decide, entries
 from lookup.registry import Registry
@@ -91,8 +89,7 @@ _INVALID = ItemResult(
 _RESULTS = {Outcome.STORED: _STORED, Outcome.DUPLICATE: _DUPLICATE, Outcome.REJECTED: _REUSED_ID}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
+class _Subject(NamedTuple):
     """One dossier of a batch: the locked row as it stands, what arrives for it, and what of that may be new."""
 
     code: str
@@ -215,7 +212,8 @@ class DossierWriter:
         arrivals: dict[str, list[Arrival]] = {}
         for index, item in enumerate(items):
             if isinstance(item, StatusEvent):
-                key, digest = event_key(sender, item.code, item.event_id), None
+                key = event_key(sender, item.code, item.event_id)
+                arrival = Arrival(index, key, item.event_id, step_of_event(item), item.notify)
             elif item.receiving_agency not in reach:
                 results[index] = _OUT_OF_REACH
                 continue
@@ -223,8 +221,9 @@ class DossierWriter:
                 results[index] = _BAD_PROCEDURE
                 continue
             else:
-                key, digest = facts_key(sender, item.code, facts_id(item)), facts_digest(self._seal, item)
-            arrival = Arrival(index=index, key=key, step=step_of(item), notify=item.notify, digest=digest)
+                event_id, digest = facts_id(item), facts_digest(self._seal, item)
+                key = facts_key(sender, item.code, event_id)
+                arrival = Arrival(index, key, event_id, step_of_facts(item), item.notify, digest)
             arrivals.setdefault(item.code, []).append(arrival)
         return arrivals
 
@@ -234,40 +233,29 @@ class DossierWriter:
         """The dossiers of the batch, known ones locked; codes of others are left out."""
         codes = sorted(arrivals)
         enrolled = await connection.fetch(ENROL, codes, tenant.test, tenant.agency_id)
-        new = {row["code"]: row["dossier_id"] for row in enrolled if row["added"]}
-        held = {row["code"]: row["dossier_id"] for row in enrolled if not row["added"]}
         if len(enrolled) < len(codes):
-            missed = [code for code in codes if code not in new and code not in held]
-            held |= {row[0]: row[1] for row in await connection.fetch(FIND_ENROLLED, missed, tenant.test)}
-        rows = {row["id"]: row for row in await connection.fetch(LOCK, [*held.values()])} if held else {}
+            # Another transaction committed them while this one waited, so they are found now; or they are not ours.
+            missed = sorted(set(codes) - {row["code"] for row in enrolled})
+            enrolled += await connection.fetch(ENROL, missed, tenant.test, tenant.agency_id)
         subjects = []
-        for code, dossier_id in (*held.items(), *new.items()):
-            row = rows.get(dossier_id)
-            known = known_from(row) if row is not None else None
-            subjects.append(
-                _Subject(
-                    code=code,
-                    dossier_id=dossier_id,
-                    owner=row["owner_agency"] if row is not None else tenant.agency_id,
-                    version=row["version"] if row is not None else 0,
-                    known=known,
-                    arrivals=arrivals[code],
-                    candidates=entries(known, arrivals[code]),
-                )
-            )
+        for row in enrolled:
+            code, dossier_id, version, owner = row[0], row[1], row[2], row[3]
+            known, own = known_from(row), arrivals[code]
+            subjects.append(_Subject(code, dossier_id, owner, version, known, own, entries(known, own)))
         return subjects
 
     async def _add_to_history(
         self, connection: Connection, tenant: Tenant, items: Sequence[Change], subjects: list[_Subject]
     ) -> set[bytes]:
         """Insert every candidate; the keys of those that were not there before."""
-        rows = []
-        for subject in subjects:
-            for candidate in subject.candidates:
-                item = items[candidate.index]
-                event_id = item.event_id if isinstance(item, StatusEvent) else facts_id(item)
-                rows.append(history_columns(subject.dossier_id, subject.owner, candidate.key, event_id, item))
-        added = await write_rows(connection, ADD_TO_HISTORY, rows, tenant.agency_id, tenant.test)
+        rows = [
+            history_columns(
+                subject.dossier_id, subject.owner, candidate.key, candidate.event_id, items[candidate.position]
+            )
+            for subject in subjects
+            for candidate in subject.candidates
+        ]
+        added = await connection.fetch(ADD_TO_HISTORY, tenant.agency_id, tenant.test, rows) if rows else []
         return {row[0].bytes for row in added}
 
     async def _write_rows(
@@ -288,27 +276,28 @@ class DossierWriter:
             course = course_columns(subject.dossier_id, version, decision.course)
             if decision.facts is None:
                 if subject.known is None:
-                    created.append((*course, *no_facts(tenant.agency_id), subject.code))
+                    created.append((*course, *no_facts(tenant.agency_id, subject.code)))
                 else:
                     moved.append(course)
                 continue
-            facts, digest = items[decision.facts.index], decision.facts.digest
+            facts, digest = items[decision.facts.position], decision.facts.digest
             assert isinstance(facts, DossierFacts)  # noqa: S101  # an arrival with a digest is one
             assert digest is not None  # noqa: S101
             procedure_id = self._registry.procedure_id(facts.procedure_code) if facts.procedure_code else None
             columns = facts_columns(facts, digest, procedure_id, self._seal)
-            if subject.known is None:
-                created.append((*course, *columns, subject.code))
-            else:
-                replaced.append((*course, *columns))
+            (created if subject.known is None else replaced).append((*course, *columns))
             if decision.correction is not None:
                 event_id = correction_id(digest, version)
                 key = facts_key(tenant.agency_code, subject.code, event_id)
                 corrections.append(history_columns(subject.dossier_id, subject.owner, key, event_id, facts))
-        await write_rows(connection, ADD_TO_HISTORY, corrections, tenant.agency_id, tenant.test)
-        await write_rows(connection, ADD_DOSSIERS, created, tenant.agency_id, tenant.test)
-        await write_rows(connection, REPLACE, replaced)
-        await write_rows(connection, MOVE_ON, moved)
+        if corrections:
+            await connection.execute(ADD_TO_HISTORY, tenant.agency_id, tenant.test, corrections)
+        if created:
+            await connection.execute(ADD_DOSSIERS, tenant.agency_id, tenant.test, created)
+        if replaced:
+            await connection.execute(REPLACE, replaced)
+        if moved:
+            await connection.execute(MOVE_ON, moved)
 
     async def _learn_procedures(self, items: Iterable[Change]) -> None:
         """Take up procedures not met before; one that cannot be stored stays unknown, and its items are rejected."""
@@ -359,13 +348,11 @@ async def _histories(
     connection: Connection, subjects: Iterable[_Subject], fresh: set[bytes]
 ) -> dict[int, list[tuple[bytes, Step]]]:
     """The whole histories of the dossiers for which something came late, twice or at the same instant."""
-    needed: dict[int, list[tuple[bytes, Step]]] = {
-        s.dossier_id: []
-        for s in subjects
-        if s.known is not None
-        and s.candidates
-        and not (all_newer(s.known, s.candidates) and all(c.key in fresh for c in s.candidates))
-    }
+    needed: dict[int, list[tuple[bytes, Step]]] = {}
+    for subject in subjects:
+        known, candidates = subject.known, subject.candidates
+        if known is not None and not (all_newer(known, candidates) and fresh.issuperset(c.key for c in candidates)):
+            needed[subject.dossier_id] = []
     if needed:
         for row in await connection.fetch(HISTORY, [*needed]):
             needed[row["dossier_id"]].append((row["event_key"].bytes, step_from(row)))

@@ -150,6 +150,23 @@ create table dossier_event (
 -- The journal of one agency, in order of recording: lists with changed_since walk it.
 create index dossier_event_journal on dossier_event (owner_agency, recorded_at, dossier_id);
 
+-- The rows of ingest as they come: one parameter per batch, which a driver packs at half the price of an array per column. A later
+-- shape gets a new name, so that processes of two versions can write side by side.
+create type history_entry as (
+    dossier_id bigint, event_key uuid, owner_agency int, at timestamptz, status smallint, from_facts boolean,
+    due_at timestamptz, finished_at timestamptz, delivered_at timestamptz,
+    event_id text, raw_status text, office text, officer text, note text, asked text);
+create type dossier_course as (
+    id bigint, version int, status smallint, status_at timestamptz,
+    due_at timestamptz, finished_at timestamptz, delivered_at timestamptz, asked text);
+create type dossier_facts as (
+    id bigint, version int, status smallint, status_at timestamptz,
+    due_at timestamptz, finished_at timestamptz, delivered_at timestamptz, asked text,
+    receiving_agency int, resolving_agency int, procedure_id int, filing_channel smallint, facts_at timestamptz,
+    facts_digest bigint, received_at timestamptz, reference text, applicant_name text, applicant_kind text,
+    phone_digest bytea, phone_tail_digest bytea, secret_digest bytea, phone_sealed bytea, email_sealed bytea,
+    note text, extra jsonb, code text);
+
 -- A partition holds 2^24 dossiers. The function keeps one empty partition ahead; it runs with its owner's rights because the
 -- roles that call it own nothing.
 create function add_dossier_partitions() returns int
@@ -188,6 +205,15 @@ create table status_mapping (
     primary key (sender_agency, raw)
 );
 
+-- What a sender means by its own numbers for kinds of applicant (LoaiDoiTuong): the contracts contradict each other.
+create table applicant_kind_mapping (
+    sender_agency int not null references agency,
+    raw text not null,
+    kind text not null,
+    mapped_at timestamptz not null default now(),
+    primary key (sender_agency, raw)
+);
+
 create table quarantine (
     id bigint generated always as identity primary key,
     owner_agency int not null,
@@ -197,12 +223,14 @@ create table quarantine (
     reason text not null,
     field text,
     value text,
+    payload_digest bytea not null,
     payload_sealed bytea not null,
     arrived_at timestamptz not null default now(),
     settled_at timestamptz,
     settlement text
 );
 create index quarantine_open on quarantine (owner_agency, arrived_at) where settled_at is null;
+create unique index quarantine_once on quarantine (owner_agency, test, payload_digest) where settled_at is null;
 
 create table api_key (
     id text primary key,
@@ -249,6 +277,8 @@ alter table idempotency force row level security;
 create policy tenant on idempotency to motma_app using (
     owner_agency = nullif(current_setting('motma.scope', true), '')::int);
 
+create policy sweep on idempotency to motma_worker using (true);
+
 alter table api_key enable row level security;
 alter table api_key force row level security;
 create policy gate on api_key to motma_worker, motma_operator using (true);
@@ -269,7 +299,8 @@ create policy operator on dossier for select to motma_operator using (true);
 create policy operator on dossier_event for select to motma_operator using (true);
 
 grant usage on schema public to motma_app, motma_public, motma_citizen, motma_worker, motma_operator;
-grant select on agency, agency_successor, agency_reach, procedure, procedure_term, day_override, feed, status_mapping
+grant select on agency, agency_successor, agency_reach, procedure, procedure_term, day_override, feed, status_mapping,
+    applicant_kind_mapping
     to motma_app, motma_public, motma_citizen, motma_worker, motma_operator;
 
 grant select, insert on dossier_code, dossier_event to motma_app;
@@ -293,9 +324,10 @@ grant select (id, version, owner_agency, receiving_agency, resolving_agency, pro
     on dossier to motma_worker;
 grant select (dossier_id, event_key, at, recorded_at, owner_agency, status, test, due_at, asked) on dossier_event to motma_worker;
 grant select, update on api_key to motma_worker;
+grant select (recorded_at), delete on idempotency to motma_worker;
 
-grant select, insert, update on api_key, quarantine, status_mapping, day_override to motma_operator;
-grant delete on status_mapping, day_override to motma_operator;
+grant select, insert, update on api_key, quarantine, status_mapping, applicant_kind_mapping, day_override to motma_operator;
+grant delete on status_mapping, applicant_kind_mapping, day_override to motma_operator;
 grant select (id, version, owner_agency, receiving_agency, resolving_agency, status, test, status_at, received_at, due_at, finished_at,
               recorded_at, code)
     on dossier to motma_operator;
