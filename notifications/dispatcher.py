@@ -1,0 +1,287 @@
+"""Hands queued messages to the channels' senders: leased, judged, sent outside any transaction, written down in batches.
+
+Two connections and no lock: one loop claims what the channels have room for, sends run side by side, one loop settles. A
+message counts against its sender's `concurrency` from its claim until its outcome is committed, so a process that dies can
+make at most that many messages of a route go out twice. Within a process the order of loops is: claim, send, settle; across
+processes the lease, on the database's clock, and its fencing number keep them apart.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from prometheus_client import Counter
+
+from database.pool import Database, Role
+from database.supervision import place, supervised
+from domain.contact import ChannelName
+from domain.errors import InDoubt, TryLater, Undeliverable
+from domain.message import DeliveryState, Lane, Outgoing
+from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
+from notifications.notices import Notices
+from notifications.outbox import WAKE_UP
+from notifications.pace import Pace
+from notifications.sender import Sender
+from notifications.settlement import (
+    MOST_AT_ONCE,
+    RELEASED,
+    NOTHING_TO_TELL,
+    Ended,
+    Outcome,
+    faulty,
+    handed_over,
+    in_doubt,
+    not_taken,
+    refused,
+    settle,
+)
+from notifications.wakeup import listen
+
+__all__ = ["Dispatcher", "Dispatching", "Sender"]
+
+MESSAGES = Counter("motma_messages", "Messages by route and the state they came to.", ["route", "state"])
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatching:
+    """How the dispatcher works. `lease` must outlast `call_limit` with room for claiming and settling.
+
+    The lease is shorter than the minute in which a dead process's messages must have gone out (guarantees G03).
+    """
+
+    lease: timedelta = timedelta(seconds=45)
+    call_limit: timedelta = timedelta(seconds=10)
+    poll: timedelta = timedelta(milliseconds=250)
+    batch: int = 50
+    grace: timedelta = timedelta(seconds=10)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Line:
+    """One channel's way out and what this process holds of it."""
+
+    channel: ChannelName
+    sender: Sender
+    pace: Pace | None
+    held: int = 0
+    suspects: int = 0
+    backlog: bool = False  # the last claim filled the room there was
+    reserved: int = field(init=False)  # places that only urgent messages may take
+    front: Front = field(default_factory=Front)
+
+    def __post_init__(self) -> None:
+        self.reserved = self.sender.concurrency // 8
+
+    def room(self, batch: int) -> Room | None:
+        """What may be claimed now; None when nothing."""
+        free = min(batch, self.sender.concurrency - self.held)
+        if self.pace is not None:
+            free = min(free, self.pace.ready())
+        if free <= 0:
+            return None
+        other = max(0, min(free, self.sender.concurrency - self.held - self.reserved))
+        return Room(
+            channel=self.channel,
+            total=free,
+            urgent=free,
+            other=other,
+            suspect=0 if self.suspects else min(1, other),
+            since=self.front.begin(),
+        )
+
+
+class Dispatcher:
+    """Sends what is queued, until stopped. Any number may run on one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        senders: Mapping[ChannelName, Sender],
+        notices: Notices,
+        dispatching: Dispatching | None = None,
+    ) -> None:
+        self._database = database
+        self._notices = notices
+        self._how = dispatching or Dispatching()
+        self._lines = {
+            channel: _Line(channel=channel, sender=sender, pace=None if sender.rate is None else Pace(sender.rate))
+            for channel, sender in senders.items()
+        }
+        self._wake = asyncio.Event()
+        self._settling = asyncio.Event()
+        self._ended: list[Ended] = []
+        self._sends: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._all_sent = False
+
+    async def run(self) -> None:
+        """Work until `stop()`; then finish what is being sent, write it down and return.
+
+        Cancelling the task instead is a crash: nothing more is written, and the leases run out.
+        """
+        listener = asyncio.create_task(supervised("outbox listener", self._listen))
+        settler = asyncio.create_task(supervised("outbox settling", self._settle))
+        try:
+            await supervised("outbox claiming", self._claim)
+            await self._finish_sends()
+            self._all_sent = True
+            self._settling.set()
+            await asyncio.wait({settler}, timeout=self._how.grace.total_seconds())
+        finally:
+            tasks = (listener, settler, *self._sends)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns once what is on its way has been sent or given up, and written down."""
+        self._stopping = True
+        self._wake.set()
+
+    async def _listen(self) -> None:
+        await listen(self._database.url, WAKE_UP, self._wake.set)
+
+    async def _claim(self) -> None:
+        async with self._database.connection(Role.WORKER) as connection:
+            await connection.execute(PLAN_ONCE)
+            while not self._stopping:
+                rooms = [room for line in self._lines.values() if (room := line.room(self._how.batch))]
+                more = False
+                if rooms:
+                    asked_at = time.monotonic()
+                    rows = await claim(connection, rooms, self._how.lease)
+                    self._start(rows, asked_at)
+                    more = self._more(rooms, rows)
+                if not more:
+                    await self._until_woken()
+
+    def _start(self, rows: Sequence[Claimed], asked_at: float) -> None:
+        """Start sending what was leased."""
+        latest = asked_at + (self._how.lease - self._how.call_limit).total_seconds()
+        for row in rows:
+            line = self._lines[ChannelName(row.channel)]
+            if row.state != DeliveryState.CLAIMED:
+                _note(line, row, DeliveryState(row.state), "the process that sent it vanished")
+                continue
+            line.held += 1
+            line.suspects += row.lane == Lane.SUSPECT
+            if row.speaks_of_nothing:
+                self._done(line, row, NOTHING_TO_TELL)
+                continue
+            try:
+                message = self._notices.outgoing(row)
+            except Exception as error:
+                self._done(line, row, faulty(row, error), place(error))
+            else:
+                turn = 0.0 if line.pace is None else line.pace.take()
+                send = asyncio.create_task(self._send(line, row, message, turn, latest))
+                self._sends.add(send)
+                send.add_done_callback(self._sends.discard)
+
+    def _more(self, rooms: Sequence[Room], rows: Sequence[Claimed]) -> bool:
+        """Whether more may be waiting than the room there was, and there is room for it now."""
+        more = False
+        for room in rooms:
+            line = self._lines[ChannelName(room.channel)]
+            found = [row for row in rows if row.channel == room.channel]
+            line.front.move(room, found)
+            full = len(found) >= room.total
+            full_but_urgent = sum(row.lane != Lane.URGENT for row in found) >= room.other
+            line.backlog = full or full_but_urgent
+            free = line.room(self._how.batch)
+            more |= free is not None and (full or (full_but_urgent and free.other > 0))
+        return more
+
+    async def _until_woken(self) -> None:
+        """Wait for a NOTIFY, a freed place, the next token of a limited route, or the poll."""
+        limit = self._how.poll.total_seconds()
+        for line in self._lines.values():
+            if line.backlog and line.pace is not None:
+                limit = min(limit, line.pace.wait() or limit)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _send(self, line: _Line, row: Claimed, message: Outgoing, turn: float, latest: float) -> None:
+        """After `turn` seconds, one call to the provider, and its outcome; none after `latest`, when the lease may end first."""
+        called = False
+        limit = asyncio.timeout(self._how.call_limit.total_seconds())
+        at = ""
+        try:
+            if turn:
+                await asyncio.sleep(turn)
+            if time.monotonic() > latest:
+                outcome = RELEASED
+            else:
+                async with limit:
+                    called = True
+                    outcome = handed_over((await line.sender.send(message)).provider_id)
+        except Undeliverable as error:
+            outcome = refused(error.message)
+        except TryLater as error:
+            outcome = not_taken(row, error.message, error.after)
+        except InDoubt as error:
+            outcome = in_doubt(row, error.message)
+        except OSError as error:
+            outcome = (
+                in_doubt(row, "no answer in time") if limit.expired() else not_taken(row, type(error).__qualname__)
+            )
+        except asyncio.CancelledError:
+            self._done(line, row, in_doubt(row, "stopped while sending") if called else RELEASED)
+            raise
+        except Exception as error:
+            outcome, at = faulty(row, error), place(error)
+        self._done(line, row, outcome, at)
+
+    def _done(self, line: _Line, row: Claimed, outcome: Outcome, at: str = "") -> None:
+        if outcome.fault:
+            log.warning("fault in a message", message_id=row.message_id, error=outcome.failure, at=at)
+        self._ended.append(Ended(row, line.sender.name, outcome))
+        self._settling.set()
+
+    async def _settle(self) -> None:
+        async with self._database.connection(Role.WORKER) as connection:
+            await connection.execute(PLAN_ONCE)
+            while self._ended or not self._all_sent:
+                if self._ended:
+                    batch = self._ended[:MOST_AT_ONCE]
+                    written = await settle(connection, batch)
+                    del self._ended[: len(batch)]
+                    self._free(batch, written)
+                else:
+                    await self._settling.wait()
+                    self._settling.clear()
+
+    def _free(self, batch: Sequence[Ended], written: set[int]) -> None:
+        """Give the places of settled messages free again."""
+        for row, _, outcome in batch:
+            line = self._lines[ChannelName(row.channel)]
+            line.held -= 1
+            line.suspects -= row.lane == Lane.SUSPECT
+            if row.message_id in written:
+                _note(line, row, outcome.state, outcome.failure)
+            else:
+                log.warning("outcome came after the lease", message_id=row.message_id, state=outcome.state.name)
+            if line.backlog or row.lane == Lane.SUSPECT:
+                self._wake.set()
+
+    async def _finish_sends(self) -> None:
+        """Let what is on its way come to its end, for `grace`; what is left is in doubt."""
+        if self._sends:
+            await asyncio.wait(self._sends, timeout=self._how.grace.total_seconds())
+        for send in self._sends:
+            send.cancel()
+        await asyncio.gather(*self._sends, return_exceptions=True)
+
+
+def _note(line: _Line, row: Claimed, state: DeliveryState, reason: str | None) -> None:
+    MESSAGES.labels(line.sender.name, state.name.lower()).inc()
+    if state is DeliveryState.DEAD:
+        log.error("message dead", message_id=row.message_id, faults=row.faults, reason=reason)

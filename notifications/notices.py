@@ -1,0 +1,68 @@
+"""From a claimed row to the message that leaves: opened, and for a notice worded from the dossier as it stands now."""
+
+from domain.contact import ChannelName, Contact
+from domain.dossier import Dossier, PublicDossier
+from domain.errors import NotFound
+from domain.language import Language
+from domain.message import Outgoing
+from domain.status import Status
+from lookup.disclosure import Freshness, Level, disclose
+from lookup.registry import Registry
+from lookup.sealing import Seal
+from notifications.claims import Claimed
+from notifications.texts import notice
+
+
+class Notices:
+    """Makes what is sent. Holds nothing of its own."""
+
+    def __init__(self, seal: Seal, registry: Registry) -> None:
+        self._seal = seal
+        self._registry = registry
+
+    def outgoing(self, row: Claimed) -> Outgoing:
+        """The message of a leased row. Any error concerns this row alone."""
+        return Outgoing(
+            message_id=row.message_id,
+            to=Contact(channel=ChannelName(row.channel), address=self._seal.open(row.address_sealed)),
+            text=self._notice(row) if row.text_sealed is None else self._seal.open(row.text_sealed),
+            sender=row.our_sender,
+        )
+
+    def _notice(self, row: Claimed) -> str:
+        agency = self._registry.agency(row.agency_id)
+        if row.code is None or agency is None:
+            raise NotFound("The dossier or its office is not known here.")
+        dossier = Dossier(
+            public=PublicDossier(
+                code=row.code,
+                version=row.version,
+                status=Status(row.status),
+                status_at=row.status_at,
+                received_at=row.received_at,
+                due_at=row.due_at,
+                finished_at=row.finished_at,
+                agency_id=row.agency_id,
+                recorded_at=row.recorded_at,
+                read_at=row.at,
+            ),
+            applicant_name=None,
+            procedure_name=None,
+            asked_of_applicant=row.asked,
+            delivered_at=None,
+            history=(),
+        )
+        answer = disclose(
+            dossier,
+            Level.PROVEN if row.proven else Level.CODE,
+            agency=agency,
+            freshness=Freshness(as_of=row.recorded_at, fresh=True),  # a notice says what was just said to us
+            calendar=self._registry.calendar,
+            now=row.at,
+        )
+        return notice(
+            answer,
+            None if row.status_before is None else Status(row.status_before),
+            channel=ChannelName(row.channel),
+            language=Language(row.language),
+        )

@@ -1,0 +1,107 @@
+"""Writing down what became of leased messages, many at a time."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from database.pool import Connection
+from domain.message import DeliveryState
+from notifications.claims import Claimed
+from notifications.retries import MOST_DOUBTS, MOST_FAULTS, wait_before_retry, wait_in_doubt
+
+MOST_AT_ONCE = 500
+MOST_WORDS = 200
+
+# Only the holder of the newest lease writes (attempts is the fence), and only once: a row no longer CLAIMED was settled by an
+# earlier try of this statement whose answer was lost. A delivery report may have come first and raised the state; it stays.
+# A wait that would end after the message's expiry ends it now: expired, or without receipt if it may have arrived.
+SETTLE = """
+    UPDATE message m
+       SET state = CASE WHEN m.state > 20 THEN greatest(m.state, s.state)
+                        WHEN s.state <= 20 AND now() + s.wait >= m.expires_at THEN CASE s.state WHEN 0 THEN 60 ELSE 50 END
+                        ELSE s.state END,
+           run_at = now() + s.wait,
+           handed_over_at = CASE s.state WHEN 30 THEN coalesce(m.handed_over_at, now()) ELSE m.handed_over_at END,
+           settled_at = CASE WHEN m.settled_at IS NULL
+                              AND (s.state >= 50 OR s.state <= 20 AND now() + s.wait >= m.expires_at) THEN now()
+                             ELSE m.settled_at END,
+           faults = m.faults + s.fault,
+           doubts = m.doubts + s.doubt,
+           route = s.route,
+           provider_id = coalesce(s.provider_id, m.provider_id),
+           failure = s.failure
+      FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $5::interval[], $6::smallint[], $7::smallint[],
+                  $8::text[], $9::text[]) AS s (id, fence, route, state, wait, fault, doubt, provider_id, failure)
+     WHERE m.id = s.id AND m.attempts = s.fence AND (m.state = 10 OR s.state >= 30)
+    RETURNING m.id"""
+
+NO_WAIT = timedelta(0)
+
+
+class Outcome(NamedTuple):
+    """What became of one leased message. `state` QUEUED or IN_DOUBT comes back after `wait`."""
+
+    state: DeliveryState
+    wait: timedelta = NO_WAIT
+    fault: int = 0
+    doubt: int = 0
+    provider_id: str | None = None
+    failure: str | None = None
+
+
+class Ended(NamedTuple):
+    """One leased row, the route it went by, and its outcome."""
+
+    row: Claimed
+    route: str
+    outcome: Outcome
+
+
+RELEASED = Outcome(DeliveryState.QUEUED)
+NOTHING_TO_TELL = Outcome(DeliveryState.EXPIRED, failure="the dossier is gone")
+
+
+def handed_over(provider_id: str | None) -> Outcome:
+    """The provider took it."""
+    return Outcome(DeliveryState.HANDED_OVER, provider_id=provider_id)
+
+
+def refused(reason: str) -> Outcome:
+    """The provider will never take it."""
+    return Outcome(DeliveryState.FAILED, failure=reason[:MOST_WORDS])
+
+
+def not_taken(row: Claimed, reason: str, after: timedelta | None = None) -> Outcome:
+    """The provider did not take it now, or could not be reached; `after` is its own wish."""
+    return Outcome(DeliveryState.QUEUED, wait_before_retry(row.fence, after), failure=reason[:MOST_WORDS])
+
+
+def in_doubt(row: Claimed, reason: str) -> Outcome:
+    """The request left and no answer came."""
+    last = row.doubts + 1 >= MOST_DOUBTS
+    state = DeliveryState.NO_RECEIPT if last else DeliveryState.IN_DOUBT
+    return Outcome(state, NO_WAIT if last else wait_in_doubt(row.kind), doubt=1, failure=reason[:MOST_WORDS])
+
+
+def faulty(row: Claimed, error: Exception) -> Outcome:
+    """Something nobody foresaw. Its text may hold anything, so only its type is kept."""
+    last = row.faults + 1 >= MOST_FAULTS
+    state = DeliveryState.DEAD if last else DeliveryState.QUEUED
+    wait = NO_WAIT if last else wait_before_retry(row.fence)
+    return Outcome(state, wait, fault=1, failure=type(error).__qualname__)
+
+
+async def settle(connection: Connection, ended: Sequence[Ended]) -> set[int]:
+    """Write the outcomes; the message ids written. The others were no longer ours to write."""
+    outcomes = list(zip(*(one.outcome for one in ended), strict=True))
+    rows = await connection.fetch(
+        SETTLE,
+        [one.row.message_id for one in ended],
+        [one.row.fence for one in ended],
+        [one.route for one in ended],
+        *outcomes,
+    )
+    return {row[0] for row in rows}
+
+
+STATEMENTS = (SETTLE,)

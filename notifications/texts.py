@@ -1,0 +1,136 @@
+"""The words of a notice: what happened, what you do next, where to ask, how to stop.
+
+Two forms, each in two languages (`catalogues/*.po`): `sms` without accents, one segment wherever code and phone have their
+usual length, and `full` for channels that carry accents and lines. What may be said is `lookup.disclosure`'s to decide.
+"""
+
+import re
+from functools import lru_cache
+from itertools import product
+
+from domain.contact import ChannelName
+from domain.language import Language
+from domain.status import STAGE_OF, Stage, Status
+from domain.vietnamese import unaccented
+from lookup.deadlines import Punctuality
+from lookup.disclosure import Answer, ProvenPart
+from lookup.wording import Words, day, long_day, next_step, next_step_of, stage_label, status_label
+
+WORDS = Words("notifications")
+SEGMENT = 160  # septets; every text below keeps to characters that take one each
+
+# How far along a stage is: a change to an earlier one is told as going back. Waiting for the citizen is part of the handling.
+_STEP = {Stage.RECEIVED: 0, Stage.IN_PROGRESS: 1, Stage.WAITING_FOR_YOU: 1, Stage.DONE: 2, Stage.CLOSED: 3}
+_HAS_DUE_DATE = frozenset({Status.ACCEPTED, Status.PROCESSING})
+_STAGE_HAS_DUE_DATE = frozenset({Stage.RECEIVED, Stage.IN_PROGRESS})
+
+_TYPOGRAPHIC = str.maketrans(
+    {
+        **dict.fromkeys("“”„«»", '"'),
+        **dict.fromkeys("‘’`´", "'"),
+        **dict.fromkeys("–—‑−•", "-"),
+        **dict.fromkeys("\xa0\t\r\n", " "),
+        **dict.fromkeys("[{", "("),
+        **dict.fromkeys("]}", ")"),
+        "…": "...",
+    }
+)
+_ONE_SEPTET_EACH = re.compile(r"[A-Za-z0-9 @$!\"#%&'()*+,\-./:;<=>?_]*")
+_NUMBER_ENDS = re.compile(r"[;,/]| - ")
+_NUMBER = re.compile(r"\+?[0-9]{3,15}")
+
+
+def notice(answer: Answer, before: Status | None, *, channel: ChannelName, language: Language) -> str:
+    """The text that tells of the change to what `answer` discloses; `before` is the status it came from, if any."""
+    moved_back = before is not None and _STEP[STAGE_OF[before]] > _STEP[answer.stage]
+    if channel is ChannelName.SMS:
+        return _sms(answer, language, moved_back=moved_back)
+    return _full(answer, language, moved_back=moved_back)
+
+
+def _sms(answer: Answer, language: Language, *, moved_back: bool) -> str:
+    """The fullest text that fits one segment; where none does, the barest."""
+    opening = WORDS.say(language, "sms.opening.back" if moved_back else "sms.opening", code=answer.code)
+    happened = _proven_sms(answer, answer.proven, language) if answer.proven else [_stage_sms(answer, language)]
+    stop = WORDS.say(language, "sms.stop", code=answer.code)
+    text = ""
+    for what, ask in product(happened, _ask_sms(answer, language)):
+        text = f"{opening} {what} {ask} {stop}" if ask else f"{opening} {what} {stop}"
+        if len(text) <= SEGMENT:
+            break
+    return text
+
+
+def _proven_sms(answer: Answer, proven: ProvenPart, language: Language) -> list[str]:
+    """What happened, for the holder of the dossier: the fullest wording first."""
+    if proven.punctuality is Punctuality.OVERDUE:
+        return [_late("sms", proven.days_late, language)]
+    key = f"sms.status.{proven.status.name.lower()}"
+    if proven.status in _HAS_DUE_DATE and answer.due_on:
+        return [WORDS.say(language, f"{key}.due", due=day(answer.due_on))]
+    asked = _plain(proven.asked_of_you or "")
+    return [*([WORDS.say(language, f"{key}.asked", asked=asked)] if asked else []), WORDS.say(language, key)]
+
+
+def _stage_sms(answer: Answer, language: Language) -> str:
+    """What happened, for who has proven nothing: the stage, and whether it is on time."""
+    key = f"sms.stage.{answer.stage}"
+    if answer.stage not in _STAGE_HAS_DUE_DATE:
+        return WORDS.say(language, key)
+    if not answer.on_time:
+        return WORDS.say(language, f"{key}.late")
+    if answer.due_on:
+        return WORDS.say(language, f"{key}.due", due=day(answer.due_on))
+    return WORDS.say(language, key)
+
+
+def _ask_sms(answer: Answer, language: Language) -> list[str]:
+    """Where to ask, best first: the office's number, else its name if there is room."""
+    number = sms_number(answer.agency.phone)
+    if number:
+        return [WORDS.say(language, "sms.ask", office=number)]
+    return [*([WORDS.say(language, "sms.ask", office=name)] if (name := _plain(answer.agency.name)) else []), ""]
+
+
+def _full(answer: Answer, language: Language, *, moved_back: bool) -> str:
+    """The accented text, a line for each thing to know."""
+    lines = [WORDS.say(language, "full.opening.back" if moved_back else "full.opening", code=answer.code)]
+    proven = answer.proven
+    if proven is None:
+        lines[0] += f" {stage_label(answer.stage, language)}."
+        lines.append(next_step(answer.stage, language))
+    else:
+        lines[0] += f" {status_label(proven.status, language)}."
+        if proven.asked_of_you:
+            lines.append(WORDS.say(language, "full.asked", asked=proven.asked_of_you))
+        lines.append(next_step_of(proven.status, language))
+    if not answer.on_time and answer.stage in _STAGE_HAS_DUE_DATE:
+        lines.append(_late("full", proven.days_late if proven else 0, language))
+    elif answer.due_on and answer.stage in _STAGE_HAS_DUE_DATE:
+        lines.append(WORDS.say(language, "full.due", due=long_day(answer.due_on, language)))
+    office = ", ".join(part for part in (answer.agency.name, answer.agency.phone) if part)
+    if office:
+        lines.append(WORDS.say(language, "full.ask", office=office))
+    lines.append(WORDS.say(language, "full.stop", code=answer.code))
+    return "\n".join(lines)
+
+
+def _late(form: str, days: int, language: Language) -> str:
+    if days == 0:
+        return WORDS.say(language, f"{form}.late")
+    return WORDS.say_n(language, f"{form}.late.days", days)
+
+
+@lru_cache(maxsize=8192)
+def sms_number(phone: str) -> str:
+    """The first number in `phone` as people dial it, without spaces, dots and brackets; '' when there is none."""
+    first = _NUMBER_ENDS.split(phone)[0]
+    number = "".join(c for c in first if c not in " .()-\xa0")
+    return number if _NUMBER.fullmatch(number) else ""
+
+
+@lru_cache(maxsize=8192)
+def _plain(text: str) -> str:
+    """`text` without accents on one line; '' when some character of it would cost more than one septet."""
+    plain = " ".join(unaccented(text.translate(_TYPOGRAPHIC)).split()).rstrip(".")
+    return plain if _ONE_SEPTET_EACH.fullmatch(plain) else ""
