@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from unittest.mock import patch
 
 import pytest
 
-from cache.redis_connection import RedisConnection
+from cache.answers import open_cached_dossiers
+from cache.redis_connection import RedisConnection, open_redis
 from domain.errors import Unavailable
+from lookup.sealing import Seal
 from tests.cache.conftest import OpenCache
 from tests.cache.store_double import CODE, Store
 from tests.cache.waiting import at_hand, until
@@ -294,3 +297,41 @@ async def test_memory_is_bounded(redis: RedisConnection, open_cache: OpenCache, 
     await until(lambda: not cached._searches)
     assert len(cached._near) <= 50
     assert len(cached._near._by_key) == len(cached._near)
+
+
+class HeldBack(RedisConnection):
+    """What Redis answers to a reading reaches its caller only when `release` is set."""
+
+    def __init__(self, other: RedisConnection) -> None:
+        super().__init__(other._client)
+        self.release, self.answered = asyncio.Event(), asyncio.Event()
+
+    async def _get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        values = await super()._get_many(keys)
+        self.answered.set()
+        await self.release.wait()
+        return values
+
+
+async def test_what_changed_between_reading_redis_and_holding_is_not_held(
+    open_cache: OpenCache, redis_url: str, store: Store, seal: Seal
+) -> None:
+    """Mutant: `_hold` ignores `overtaken`."""
+    store.versions[CODE] = 1
+    writer = await open_cache(redis_url, store)
+    async with open_redis(redis_url) as redis:
+        held_back = HeldBack(redis)
+        async with open_cached_dossiers(store, held_back, seal) as reader:
+            await until(lambda: reader._trust.holds and reader._link.good_until > 0)
+            await at_hand(writer, CODE)
+            early = asyncio.create_task(reader.find(CODE))
+            await held_back.answered.wait()
+            await writer.expect({CODE: 2})
+            store.versions[CODE] = 2
+            await until(lambda: not reader._searches)
+            held_back.release.set()
+            found = await early
+            assert found is not None
+            assert found.version == 1  # asked before the change
+            assert reader.at_hand(CODE) is None
+            assert (await at_hand(reader, CODE)).version == 2
