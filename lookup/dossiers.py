@@ -1,0 +1,186 @@
+"""Reads dossiers: many public ones at once by code, one proven one with its history."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from database.pool import DATABASE_AWAY, Connection, Database, Role
+from domain.civil_time import utc_now
+from domain.contact import ChannelName, Contact
+from domain.dossier import Dossier, HistoryEntry, PublicDossier
+from domain.errors import Unavailable
+from domain.status import RANK_AT_ONE_INSTANT, Status
+from lookup.sealing import Seal
+
+MOST_AT_ONCE = 64  # codes per statement
+MOST_IN_FLIGHT = 3  # statements
+PATIENCE = 2.0  # seconds until the store counts as away
+
+# LIMIT 1 keeps the planner from turning the look-up of a few codes into a join over whole tables: each code costs one
+# step into the directory and one into the single partition its number names.
+FIND_MANY = """
+    SELECT asked.n, d.*
+      FROM unnest($1::text[]) WITH ORDINALITY AS asked (code, n)
+     CROSS JOIN LATERAL (SELECT c.dossier_id FROM dossier_code c
+                          WHERE c.code = asked.code AND c.test = false LIMIT 1) AS found
+     CROSS JOIN LATERAL (SELECT d.code, d.version, d.status, d.status_at, d.received_at, d.due_at, d.finished_at,
+                                coalesce(d.resolving_agency, d.receiving_agency) AS agency_id, d.recorded_at
+                           FROM dossier d WHERE d.id = found.dossier_id LIMIT 1) AS d"""
+
+SET_PROOF = """
+    SELECT set_config('motma.proof_secret', $1, true), set_config('motma.proof_tail', $2, true),
+           set_config('motma.proof_phone', $3, true)"""
+FIND_PROVEN = """
+    SELECT d.id, d.code, d.version, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.delivered_at,
+           coalesce(d.resolving_agency, d.receiving_agency) AS agency_id, d.recorded_at, d.applicant_name, d.asked,
+           (SELECT p.name FROM procedure p WHERE p.id = d.procedure_id) AS procedure_name
+      FROM dossier d
+     WHERE d.id = (SELECT c.dossier_id FROM dossier_code c WHERE c.code = $1 AND c.test = false)"""
+HISTORY = "SELECT at, status, office FROM dossier_event WHERE dossier_id = $1 AND status IS NOT NULL"
+
+_AWAY: tuple[type[BaseException], ...] = (*DATABASE_AWAY, Unavailable)
+_NO_DOSSIER = 0  # numbers begin at one
+
+# By number: calling the enum costs ten times as much.
+_STATUSES = (Status.SUBMITTED, *Status)
+
+
+def _public(row: Mapping[str, Any], read_at: datetime) -> PublicDossier:
+    return PublicDossier(
+        code=row["code"],
+        version=row["version"],
+        status=_STATUSES[row["status"]],
+        status_at=row["status_at"],
+        received_at=row["received_at"],
+        due_at=row["due_at"],
+        finished_at=row["finished_at"],
+        agency_id=row["agency_id"],
+        recorded_at=row["recorded_at"],
+        read_at=read_at,
+    )
+
+
+class DossierReader:
+    """A `DossierSource` on the store. Codes asked for in one turn of the loop share one statement."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+        self._asked: dict[str, list[asyncio.Future[PublicDossier | None]]] = {}
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._called = False
+
+    async def find(self, code: str) -> PublicDossier | None:
+        """The dossier, or None. Raises `Unavailable` after `PATIENCE` at most.
+
+        Never joins a statement already sent: what it saw may be older than what the asker has heard of.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[PublicDossier | None] = loop.create_future()
+        self._asked.setdefault(code, []).append(answer)
+        if not self._called:
+            self._called = True
+            loop.call_soon(self._send)
+        return await answer
+
+    def _send(self) -> None:
+        self._called = False
+        while self._asked and len(self._in_flight) < MOST_IN_FLIGHT:
+            batch = {code: self._asked.pop(code) for code in list(self._asked)[:MOST_AT_ONCE]}
+            task = asyncio.create_task(self._read(batch))
+            self._in_flight.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        if self._asked and not task.cancelled():
+            self._send()
+
+    async def _read(self, batch: dict[str, list[asyncio.Future[PublicDossier | None]]]) -> None:
+        codes = list(batch)
+        found: dict[str, PublicDossier] = {}
+        failure: BaseException | None = None
+        try:
+            read_at = self._clock()
+            async with asyncio.timeout(PATIENCE), self._database.connection(Role.PUBLIC) as connection:
+                rows = await connection.fetch(FIND_MANY, codes)
+            found = {codes[row["n"] - 1]: _public(row, read_at) for row in rows}
+        except _AWAY as error:
+            failure = Unavailable("The store cannot be reached at the moment.")
+            failure.__cause__ = error
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            for code, waiting in batch.items():
+                for answer in waiting:
+                    if answer.done():
+                        continue
+                    if failure is None:
+                        answer.set_result(found.get(code))
+                    else:
+                        answer.set_exception(failure)
+
+
+class ProvenReader:
+    """Reads one dossier for somebody with a proof, as a role that sees the proven row and no other."""
+
+    def __init__(self, database: Database, seal: Seal, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._seal = seal
+        self._clock = clock
+
+    async def prove(
+        self, code: str, *, secret: str | None = None, tail: str | None = None, phone: str | None = None
+    ) -> Dossier | None:
+        """The dossier if one of the proofs is right: look-up secret, last four digits, or the registered phone (E.164).
+
+        An unknown code and a wrong proof take the same three statements. Raises `Unavailable`.
+        """
+        proofs = (
+            self._seal.proof_secret(code, secret).hex() if secret else "",
+            self._seal.proof_tail(code, tail).hex() if tail else "",
+            self._seal.contact(Contact(channel=ChannelName.SMS, address=phone)).hex() if phone else "",
+        )
+        try:
+            read_at = self._clock()
+            async with asyncio.timeout(PATIENCE), self._database.transaction(Role.CITIZEN) as connection:
+                await connection.execute(SET_PROOF, *proofs)
+                return await self._find(connection, code, read_at)
+        except DATABASE_AWAY as error:
+            raise Unavailable("The store cannot be reached at the moment.") from error
+
+    async def any_proof(self, code: str, text: str) -> Dossier | None:
+        """The same for what a person typed into one field: the secret, or four digits of the phone."""
+        text = text.strip()
+        tail = text if len(text) == 4 and text.isascii() and text.isdigit() else None
+        return await self.prove(code, secret=text, tail=tail)
+
+    async def _find(self, connection: Connection, code: str, read_at: datetime) -> Dossier | None:
+        row = await connection.fetchrow(FIND_PROVEN, code)
+        steps = await connection.fetch(HISTORY, row["id"] if row else _NO_DOSSIER)
+        if row is None:
+            return None
+        return Dossier(
+            public=_public(row, read_at),
+            applicant_name=row["applicant_name"],
+            procedure_name=row["procedure_name"],
+            asked_of_applicant=row["asked"],
+            delivered_at=row["delivered_at"],
+            history=in_order(
+                [HistoryEntry(at=s["at"], status=_STATUSES[s["status"]], office=s["office"]) for s in steps]
+            ),
+        )
+
+
+def in_order(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
+    """History as it is shown: by time, at one instant by rank, what two senders said alike only once."""
+    shown: list[HistoryEntry] = []
+    for entry in sorted(entries, key=lambda e: (e.at, RANK_AT_ONE_INSTANT[e.status], e.office is None)):
+        if not shown or (shown[-1].at, shown[-1].status) != (entry.at, entry.status):
+            shown.append(entry)
+    return tuple(shown)
+
+
+STATEMENTS = (FIND_MANY, SET_PROOF, FIND_PROVEN, HISTORY)
