@@ -1,0 +1,331 @@
+"""What people send us: recorded before the gateway is answered, then answered and marked handled in one commit."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+from channels.conversation.engine import Conversation
+from channels.conversation.turn import (
+    REMEMBERED_FOR,
+    REPLIES,
+    Budget,
+    Follow,
+    Manner,
+    Mute,
+    Remembered,
+    Resume,
+    Said,
+    StopAll,
+    Turn,
+)
+from database.pool import DATABASE_AWAY, Connection, Database, Role
+from database.supervision import place, supervised
+from domain.contact import ChannelName, Contact
+from domain.errors import Unavailable
+from domain.language import Language
+from domain.message import Incoming
+from lookup.sealing import Seal, Unsealable
+from notifications.outbox import Outbox
+from notifications.subscriptions import Subscriptions
+
+LONGEST_TEXT = 4_000  # characters; what is longer is no message of a person
+MOST_ATTEMPTS = 5
+MOST_ALIKE = 3  # of the same words from one sender within LOOP_WINDOW, those answered
+LOOP_WINDOW = timedelta(minutes=10)
+LOOKED_BACK = 50  # messages of one sender that are compared at most
+
+# Recorded once, however often a provider sends it.
+RECORD = """
+    INSERT INTO inbound (channel, provider_id, sender_digest, sender_sealed, recipient, text_sealed, text_digest,
+                         received_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (channel, provider_id) DO NOTHING
+    RETURNING id"""
+# `run_at` is the lease: a process that dies gives its messages up by time. Attempts count when leased, so that a
+# message that kills its process is counted too. Messages of one sender come one at a time, in order.
+LEASE = """
+    UPDATE inbound
+       SET attempts = attempts + 1, run_at = now() + $2
+     WHERE id IN (SELECT i.id FROM inbound i
+                   WHERE i.handled_at IS NULL AND i.run_at <= now()
+                     AND NOT EXISTS (SELECT FROM inbound e
+                                      WHERE e.sender_digest = i.sender_digest AND e.handled_at IS NULL AND e.id < i.id)
+                   ORDER BY i.run_at, i.id LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING id AS inbound_id, attempts, channel, sender_digest, sender_sealed, recipient, text_sealed, text_digest,
+              recorded_at"""
+# What is known of the sender: the conversation, a stop of all notices, and how often it said these words just now.
+RECALL = """
+    SELECT c.language, CASE WHEN c.expires_at > now() THEN c.state_sealed END AS state_sealed,
+           EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = $1) AS stopped,
+           (SELECT count(*) FROM (SELECT e.text_digest, e.recorded_at FROM inbound e
+                                   WHERE e.sender_digest = $1 AND e.id < $2 ORDER BY e.id DESC LIMIT $6) e
+             WHERE e.text_digest = $3 AND e.recorded_at > $4::timestamptz - $5::interval) AS alike
+      FROM (SELECT $1::bytea AS digest) d LEFT JOIN conversation c ON c.contact_digest = d.digest"""
+# Only the holder of the newest lease may write the outcome.
+SETTLE = """
+    UPDATE inbound SET handled_at = now(), failure = $3
+     WHERE id = $1 AND attempts = $2 AND handled_at IS NULL RETURNING id"""
+RETRY = "UPDATE inbound SET run_at = now() + $3, failure = $4 WHERE id = $1 AND attempts = $2 AND handled_at IS NULL"
+FIND_DOSSIER = "SELECT dossier_id FROM dossier_code WHERE code = $1 AND NOT test"
+REMEMBER = """
+    INSERT INTO conversation (contact_digest, state_sealed, language, expires_at) VALUES ($1, $2, $3, now() + $4)
+    ON CONFLICT (contact_digest) DO UPDATE
+       SET state_sealed = excluded.state_sealed, language = excluded.language, expires_at = excluded.expires_at"""
+FORGET = "DELETE FROM conversation WHERE contact_digest = $1"
+
+HANDLED = Counter("motma_inbound", "Messages from people, by what became of them.", ["channel", "outcome"])
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """How inbound messages are worked off. `lease` must outlast handling one, `poll` finds what dead processes left."""
+
+    at_once: int = 8
+    lease: timedelta = timedelta(seconds=30)
+    poll: timedelta = timedelta(seconds=2)
+    first_retry: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leased:
+    """One message in our hands, still sealed."""
+
+    inbound_id: int
+    attempts: int
+    channel: str
+    sender_digest: bytes
+    sender_sealed: bytes = field(repr=False)
+    recipient: str
+    text_sealed: bytes = field(repr=False)
+    text_digest: bytes
+    recorded_at: datetime
+
+
+class Inbox:
+    """Hears messages and answers them. Any number may work on one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        seal: Seal,
+        conversation: Conversation,
+        *,
+        outbox: Outbox,
+        subscriptions: Subscriptions,
+        budget: Budget,
+        manners: Mapping[ChannelName, Manner] = MappingProxyType({}),
+        handling: Handling | None = None,
+    ) -> None:
+        self._database = database
+        self._seal = seal
+        self._conversation = conversation
+        self._outbox = outbox
+        self._subscriptions = subscriptions
+        self._budget = budget
+        self._manners = manners
+        self._how = handling or Handling()
+        self._wake = asyncio.Event()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def heard(self, incoming: Incoming) -> bool:
+        """Record a message; False when it was recorded before. Raises `Unavailable`: then it must be sent again."""
+        text = incoming.text[:LONGEST_TEXT]
+        try:
+            async with self._database.connection(Role.WORKER) as connection:
+                recorded = await connection.fetchval(
+                    RECORD,
+                    incoming.sender.channel,
+                    incoming.external_id,
+                    self._seal.contact(incoming.sender),
+                    self._seal.seal(incoming.sender.address),
+                    incoming.recipient,
+                    self._seal.seal(text),
+                    self._seal.digest("inbound text", text),
+                    incoming.received_at,
+                )
+        except DATABASE_AWAY as error:
+            raise Unavailable("The message could not be recorded. Please send it again.") from error
+        if recorded is not None:
+            self._wake.set()
+        return recorded is not None
+
+    async def run(self) -> None:
+        """Answer messages until `stop()`; then finish those in hand. Cancelling is a crash: their leases run out."""
+        try:
+            await supervised("inbox", self._work)
+            if self._busy:
+                await asyncio.wait(set(self._busy), timeout=self._how.lease.total_seconds())
+        finally:
+            for task in self._busy:
+                task.cancel()
+            await asyncio.gather(*self._busy, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Take no more messages."""
+        self._stopping = True
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            leased = await self._lease(self._how.at_once - len(self._busy))
+            for message in leased:
+                task = asyncio.create_task(self._handle(message))
+                self._busy.add(task)
+                task.add_done_callback(self._finished)
+            if not leased:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._how.poll.total_seconds()):
+                        await self._wake.wait()
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._busy.discard(task)
+        self._wake.set()
+
+    async def _lease(self, room: int) -> Sequence[_Leased]:
+        if room <= 0:
+            return ()
+        async with self._database.connection(Role.WORKER) as connection:
+            rows = await connection.fetch(LEASE, room, self._how.lease)
+        return [_Leased(**row) for row in sorted(rows, key=lambda row: row["inbound_id"])]
+
+    async def _handle(self, message: _Leased) -> None:
+        """Bring one message to its end, or back into the queue, or to the apology. Never raises."""
+        try:
+            if message.attempts > MOST_ATTEMPTS:  # its process died each time
+                await self._give_up(message, "handling it never ended")
+                return
+            await self._answer(message)
+        except Exception as error:
+            await self._failed(message, error)
+
+    async def _answer(self, message: _Leased) -> None:
+        sender = self._sender(message)
+        manner = self._manner(sender)
+        if not manner.may_be_answered(sender.address):
+            await self._settle(message, None, silent="sender may not be answered")
+            return
+        async with self._database.connection(Role.WORKER) as connection:
+            known = await connection.fetchrow(
+                RECALL,
+                message.sender_digest,
+                message.inbound_id,
+                message.text_digest,
+                message.recorded_at,
+                LOOP_WINDOW,
+                LOOKED_BACK,
+            )
+        state = known["state_sealed"]
+        said = Said(
+            by=sender,
+            text=self._seal.open(message.text_sealed),
+            language=Language(known["language"] or Language.VIETNAMESE),
+            remembered=msgspec.json.decode(self._seal.open(state), type=Remembered) if state else Remembered(),
+            stopped=known["stopped"],
+            manner=manner,
+        )
+        turn = await self._conversation.answer(said)
+        # What was asked for is done in any case: a 'stop' counts however many messages came before it.
+        silent = None
+        if known["alike"] >= MOST_ALIKE:
+            silent = "the same words too often"
+        elif not await self._budget.spend(REPLIES, f"{sender.channel} {sender.address}"):
+            silent = "too many replies"
+        await self._settle(message, turn, silent=silent)
+
+    def _sender(self, message: _Leased) -> Contact:
+        return Contact(channel=ChannelName(message.channel), address=self._seal.open(message.sender_sealed))
+
+    def _manner(self, sender: Contact) -> Manner:
+        return self._manners.get(sender.channel, Manner())
+
+    async def _settle(self, message: _Leased, turn: Turn | None, *, silent: str | None = None) -> None:
+        """The end of a message, in one commit: handled, its acts done, its reply queued, what matters remembered."""
+        async with self._database.transaction(Role.WORKER) as connection:
+            if await connection.fetchval(SETTLE, message.inbound_id, message.attempts, silent) is None:
+                return  # another process holds it now
+            if turn is not None:
+                await self._act(connection, message, turn)
+                await self._remember(connection, message, turn)
+                if silent is None:
+                    await self._reply(connection, message, turn.reply, turn.language)
+        HANDLED.labels(message.channel, "silent" if silent else "answered").inc()
+
+    async def _act(self, connection: Connection, message: _Leased, turn: Turn) -> None:
+        sender, inbound_id = self._sender(message), message.inbound_id
+        for act in turn.acts:
+            match act:
+                case StopAll():
+                    await self._subscriptions.stop_all(connection, sender, source="keyword", inbound_id=inbound_id)
+                case Resume():
+                    await self._subscriptions.resume(connection, sender, inbound_id=inbound_id)
+                case Follow(code=code, proven=proven):
+                    if (dossier := await connection.fetchval(FIND_DOSSIER, code)) is not None:
+                        await self._subscriptions.follow(
+                            connection, sender, dossier, proven=proven, language=turn.language, inbound_id=inbound_id
+                        )
+                case Mute(code=code):
+                    if (dossier := await connection.fetchval(FIND_DOSSIER, code)) is not None:
+                        await self._subscriptions.mute(connection, sender, dossier, inbound_id=inbound_id)
+
+    async def _remember(self, connection: Connection, message: _Leased, turn: Turn) -> None:
+        if turn.remember == Remembered() and turn.language is Language.VIETNAMESE:
+            await connection.execute(FORGET, message.sender_digest)
+            return
+        state = self._seal.seal(msgspec.json.encode(turn.remember).decode())
+        await connection.execute(REMEMBER, message.sender_digest, state, turn.language, REMEMBERED_FOR)
+
+    async def _reply(self, connection: Connection, message: _Leased, text: str, language: Language) -> None:
+        await self._outbox.reply(
+            connection,
+            message.inbound_id,
+            self._sender(message),
+            text,
+            our_sender=message.recipient or None,
+            language=language,
+        )
+
+    async def _failed(self, message: _Leased, error: Exception) -> None:
+        """Try again, ever later; after `MOST_ATTEMPTS` apologise. The log names the fault, never what was said."""
+        what = f"{type(error).__qualname__} at {place(error)}"
+        log.warning("inbound message failed", inbound_id=message.inbound_id, attempt=message.attempts, error=what)
+        try:
+            if message.attempts >= MOST_ATTEMPTS:
+                await self._give_up(message, what)
+                return
+            async with self._database.connection(Role.WORKER) as connection:
+                pause = self._how.first_retry * 2 ** (message.attempts - 1)
+                await connection.execute(RETRY, message.inbound_id, message.attempts, pause, what)
+        except Exception as second:  # the store is away: the lease runs out, and somebody tries again
+            log.warning(
+                "inbound message left to its lease", inbound_id=message.inbound_id, error=type(second).__qualname__
+            )
+
+    async def _give_up(self, message: _Leased, what: str) -> None:
+        """Record the failure and apologise, so that nobody waits for an answer that will not come."""
+        try:
+            sender = self._sender(message)
+            apologise = self._manner(sender).may_be_answered(sender.address)
+        except (Unsealable, ValueError):  # the key is gone, or a newer version's channel: nobody to write to
+            apologise = False
+        async with self._database.transaction(Role.WORKER) as connection:
+            if await connection.fetchval(SETTLE, message.inbound_id, message.attempts, what) is None:
+                return
+            if apologise:
+                language = Language.VIETNAMESE
+                await self._reply(connection, message, self._conversation.apology(language), language)
+        log.error("inbound message given up", inbound_id=message.inbound_id, error=what)
+        HANDLED.labels(message.channel, "failed").inc()
+
+
+STATEMENTS = (RECORD, LEASE, RECALL, SETTLE, RETRY, FIND_DOSSIER, REMEMBER, FORGET)

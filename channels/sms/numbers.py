@@ -1,0 +1,35 @@
+"""Senders of SMS as gateways write them, and which of them get an answer."""
+
+import re
+
+from domain.contact import e164
+from domain.errors import Invalid
+from domain.vietnamese import clean
+
+_LONGEST = 64
+_PHONE = re.compile(r"(?:\+|00)?[0-9 .()\-]{8,20}")
+_SHORT_CODE = re.compile(r"\+?([0-9]{2,7})")
+# Mobile numbers of Vietnam: nine digits after +84, beginning with 3, 5, 7, 8 or 9.
+_MOBILE = re.compile(r"\+84[35789][0-9]{8}")
+
+
+def sender_address(text: str) -> str:
+    """A sender in one spelling: a phone as E.164, a short code as bare digits, a name as it is. '' stays ''."""
+    text = clean(text)[:_LONGEST].strip()
+    if short := _SHORT_CODE.fullmatch(text):  # gateways that write every number as international give +8100
+        return short[1]
+    if _PHONE.fullmatch(text):
+        try:
+            return e164(f"+{text[2:]}" if text.startswith("00") else text)
+        except Invalid:
+            pass
+    return text
+
+
+def is_mobile(address: str) -> bool:
+    """Whether `address` is a Vietnamese mobile phone.
+
+    Short codes, names of senders, premium and foreign numbers get no answer: nobody waits there, and somebody may be
+    earning (guarantees.md G44).
+    """
+    return _MOBILE.fullmatch(address) is not None
