@@ -88,7 +88,7 @@ def demo_dossiers(
         times = [received + timedelta(hours=3 * step, minutes=chance.randrange(90)) for step in range(len(way) + 1)]
         code = f"{office}-{day:%y%m%d}-{ordinal:04d}"
         due = calendar.add_working_days(today, chance.randrange(1, 15))
-        if chance.random() < 0.08:  # some are late
+        if chance.random() < 0.08 and n:  # some are late
             due = calendar.add_working_days(day, 2)
         facts = DossierFacts(
             code=code,

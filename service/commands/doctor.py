@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import asyncpg
-import redis.asyncio as redis
 
-from cache.redis_connection import open_redis
+from cache.redis_connection import RedisAway, open_redis
 from database.migrate import pending
 from database.pool import Connection
 from domain.errors import ServiceError
@@ -134,15 +133,12 @@ async def _contents(connection: Connection) -> AsyncIterator[Finding]:
 
 
 async def _redis(url: str) -> Finding:
-    client = open_redis(url)
     try:
-        info = await client.info("server")
-    except (redis.RedisError, OSError, TimeoutError) as error:
-        return Finding(what="Redis", fault=f"cannot be reached ({type(error).__name__}); check MOTMA_REDIS_URL.")
-    finally:
-        await client.aclose()
-    name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
-    return Finding(what=f"{name} {info.get('valkey_version') or info['redis_version']}")
+        async with open_redis(url) as connection:
+            await connection.get_many([b"l:doctor"])
+    except (RedisAway, OSError, ValueError) as error:
+        return Finding(what="Redis", fault=f"gives no answer ({type(error).__name__}); check MOTMA_REDIS_URL.")
+    return Finding(what="Redis answers")
 
 
 STATEMENTS = (UNGUARDED, SILENT_FEEDS, OPEN_QUARANTINE, WAITING_MESSAGES)

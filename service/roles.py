@@ -1,0 +1,151 @@
+"""The roles a process can play: `web` answers, `dispatcher` sends. `up` plays all of them and owns the servers."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from database.migrate import migrate
+from database.supervision import supervised
+from lookup.reference_loader import load_reference_data
+from service.demo_seed import seed_demo
+from service.embedded import EmbeddedServers
+from service.servers import open_seal, open_servers
+from service.settings import Settings, SettingsError, faults
+from service.site import open_site
+from service.wiring import Core, open_core
+
+ROLES = {
+    "web": "answer citizens, agencies and gateways",
+    "dispatcher": "send what is queued",
+}
+REFRESH_SECONDS = 15
+WORKER = "MOTMA_WORKER_NUMBER"
+PROCESSES = "MOTMA_PROCESSES"
+
+log = structlog.get_logger()
+
+
+def run_up(arguments: argparse.Namespace, settings: Settings) -> int:
+    """`motma up`: servers, schema, every role, in one process."""
+    return _run(_up(settings, demo=arguments.demo))
+
+
+def run_roles(arguments: argparse.Namespace, settings: Settings) -> int:
+    """`motma web`, `motma dispatcher`: one role, or several named together; `--workers N` processes."""
+    roles = tuple(dict.fromkeys((arguments.command, *arguments.more)))
+    _refuse_unsafe(settings)
+    if arguments.workers > 1 and WORKER not in os.environ:
+        return _run(_workers(arguments.workers))
+    return _run(_play(settings, roles))
+
+
+def _run(main: Awaitable[int]) -> int:
+    try:
+        import uvloop  # noqa: PLC0415 -- there is none on Windows
+    except ImportError:
+        return asyncio.run(main)  # type: ignore[arg-type]
+    return uvloop.run(main)  # type: ignore[arg-type]
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    found = [] if settings.development else faults(settings, {})
+    if found:
+        raise SettingsError("this is not safe in production:\n  " + "\n  ".join(found))
+
+
+async def _up(settings: Settings, *, demo: bool) -> int:
+    _refuse_unsafe(settings)
+    async with open_servers(settings, own=True) as servers:
+        await migrate(servers.database_url)
+        await load_reference_data(servers.database_url)
+        return await _serve(settings, servers, tuple(ROLES), demo=demo)
+
+
+async def _play(settings: Settings, roles: tuple[str, ...]) -> int:
+    async with open_servers(settings) as servers:
+        return await _serve(settings, servers, roles)
+
+
+async def _serve(settings: Settings, servers: EmbeddedServers, roles: tuple[str, ...], *, demo: bool = False) -> int:
+    stop = _stop_on_signals()
+    processes = int(os.environ.get(PROCESSES, "1"))
+    async with open_core(servers, open_seal(settings), application=" ".join(roles), processes=processes) as core:
+        if demo:
+            await seed_demo(core, settings)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(_refreshing(core))
+            url = await stack.enter_async_context(open_site(settings, core, roles))
+            print(f"Ready: {url}" if url else "Ready", flush=True)
+            await stop.wait()
+            log.info("stopping")
+    return 0
+
+
+@asynccontextmanager
+async def _refreshing(core: Core) -> AsyncIterator[None]:
+    """Keep the registry's picture and the partitions current."""
+
+    async def refresh() -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            await core.registry.refresh()
+
+    task = asyncio.create_task(supervised("registry", refresh))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _workers(count: int) -> int:
+    """`count` processes of this same command, sharing the port; one that dies is started again."""
+    stop = _stop_on_signals()
+    running = [asyncio.create_task(supervised(f"worker {n}", _worker(n, count))) for n in range(count)]
+    await stop.wait()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    return 0
+
+
+def _worker(number: int, count: int) -> Callable[[], Awaitable[None]]:
+    async def work() -> None:
+        environment = {**os.environ, WORKER: str(number), PROCESSES: str(count)}
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "service", *sys.argv[1:], env=environment, start_new_session=True
+        )
+        try:
+            code = await child.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            await child.wait()
+            raise
+        raise WorkerEnded(code)
+
+    return work
+
+
+class WorkerEnded(Exception):
+    """A worker process ended that should not have."""
+
+
+def worker_numbers() -> Iterable[int]:
+    """This process's number among its siblings, if it has any."""
+    return (int(os.environ[n]) for n in (WORKER,) if n in os.environ)

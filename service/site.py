@@ -1,0 +1,203 @@
+"""What the roles do: the site that answers, the dispatcher that sends, and the operator's port beside them."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import aiohttp
+import structlog
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from cache.budgets import WRONG_PROOFS_PER_DOSSIER, lookups_per_origin
+from cache.limits import Limit
+from channels.conversation.engine import Conversation
+from channels.conversation.turn import REPLIES, WRONG_PROOFS
+from channels.guesses import GuardedDesk, SharedBudget
+from channels.inbound import Inbox
+from channels.open_channels import MANNERS, OpenChannels, Surroundings, open_channels
+from channels.public_api import PublicLookup
+from channels.web.access_log import AccessLog
+from channels.web.assets import Assets
+from channels.web.duties import Duties
+from channels.web.pages import WebPages
+from channels.web.rendering import Pages
+from channels.web.visitors import Network, Visitors, networks
+from database.pool import Role
+from database.supervision import supervised
+from notifications.dispatcher import Dispatcher
+from notifications.notices import Notices
+from notifications.reports import Reports
+from notifications.subscriptions import Subscriptions
+from service.health import Dependency, Health, metrics
+from service.settings import Settings, SettingsError, address, read
+from service.wiring import Core
+
+log = structlog.get_logger()
+
+KEEP_ALIVE_SECONDS = 75  # aiohttp's own default is an hour (guarantees.md, measured facts)
+LARGEST_BODY = 16 * 1024 * 1024  # bytes; routes have smaller limits of their own
+GRACE_SECONDS = 15.0
+LIMITED_ROUTES = frozenset({"/tra-cuu", "/api/v1/lookup", "/api/v1/lookup/{code}"})
+REPLIES_PER_PERSON = Limit.parse("replies", "10/hour", burst=10)
+WORKER_PORTS = 100  # a worker's metrics stand this far above the first one's at most
+
+
+@asynccontextmanager
+async def open_site(
+    settings: Settings, core: Core, roles: tuple[str, ...], *, worker: int = 0
+) -> AsyncIterator[str | None]:
+    """Play `roles` while inside; the address of the site, if one of them is `web`."""
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10, connect=3))
+        )
+        inbox = _inbox(core)
+        channels = _channels(settings, core, inbox, http)
+        await stack.enter_async_context(_admin(settings, worker))
+        if "dispatcher" in roles:
+            dispatcher = Dispatcher(core.database, channels.senders(), Notices(core.seal, core.registry))
+            await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
+        if "web" not in roles:
+            yield None
+            return
+        await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
+        yield await stack.enter_async_context(_serving(settings, core, channels))
+
+
+def _inbox(core: Core) -> Inbox:
+    budget = SharedBudget(core.limits, {WRONG_PROOFS: WRONG_PROOFS_PER_DOSSIER, REPLIES: REPLIES_PER_PERSON})
+    return Inbox(
+        core.database,
+        core.seal,
+        Conversation(core.desk, budget),
+        outbox=core.outbox,
+        subscriptions=Subscriptions(core.seal),
+        budget=budget,
+        manners=MANNERS,
+    )
+
+
+def _channels(settings: Settings, core: Core, inbox: Inbox, http: aiohttp.ClientSession) -> OpenChannels:
+    around = Surroundings(
+        http=http,
+        heard=inbox.heard,
+        reports=Reports(core.database),
+        seal=core.seal,
+        public_url=public_url(settings),
+    )
+    return open_channels(lambda kind, prefix: read(kind, os.environ, prefix=prefix), around)
+
+
+def public_url(settings: Settings) -> str:
+    """Where citizens and gateways reach us, without a slash at the end."""
+    return (settings.public_url or f"http://{settings.listen}").rstrip("/")
+
+
+@asynccontextmanager
+async def _working(name: str, run: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> AsyncIterator[None]:
+    """A loop beside the site, asked to finish at the end."""
+    task = asyncio.create_task(supervised(name, run), name=name)
+    try:
+        yield
+    finally:
+        stop()
+        await asyncio.wait({task}, timeout=GRACE_SECONDS)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, core: Core, channels: OpenChannels) -> AsyncIterator[str]:
+    secure = public_url(settings).startswith("https://")
+    packages = ("channels.web",)
+    assets = Assets(packages)
+    rendering = Pages(assets=assets, secure=secure, packages=packages)
+    desk = GuardedDesk(core.desk, core.limits)
+    visitors = Visitors(core.seal, _proxies(settings))
+    pages = WebPages(
+        pages=rendering,
+        assets=assets,
+        desk=desk,
+        visitors=visitors,
+        watch=partial(_changes, core),
+        sms_number=settings.sms_number,
+    )
+    lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, secure=secure)
+    health = Health(
+        {
+            "postgresql": Dependency(check=partial(_postgresql_answers, core), vital=True),
+            "redis": Dependency(check=partial(_redis_answers, core), vital=False),
+        }
+    )
+    app = web.Application(client_max_size=LARGEST_BODY)
+    for part in (lookup, pages, channels, health):
+        app.router.add_routes(part.routes())
+    duties = Duties(
+        visitors=visitors,
+        limits=core.limits,
+        lookup_limit=lookups_per_origin(settings.lookup_limit),
+        limited=LIMITED_ROUTES,
+        log=AccessLog(sys.stderr.buffer.write),
+        registry=REGISTRY,
+        secure=secure,
+        problem_page=pages.problem,
+    )
+    duties.install(app)
+    host, port = address(settings.listen)
+    async with _listening(app, host, port) as bound:
+        try:
+            yield f"http://{settings.listen.rpartition(':')[0]}:{bound}"
+        finally:
+            await pages.close()
+
+
+def _proxies(settings: Settings) -> tuple[Network, ...]:
+    try:
+        return networks(settings.trusted_proxies)
+    except ValueError:
+        raise SettingsError("MOTMA_TRUSTED_PROXIES is not a list of networks such as 10.0.0.0/8,::1.") from None
+
+
+async def _changes(core: Core, code: str) -> AsyncIterator[None]:
+    """Something for each new version of a dossier that anybody may see."""
+    async for _ in core.dossiers.watch(code):
+        yield
+
+
+async def _postgresql_answers(core: Core) -> None:
+    async with core.database.connection(Role.PUBLIC) as connection:
+        await connection.fetchval("SELECT 1")
+
+
+async def _redis_answers(core: Core) -> None:
+    await core.redis.get_many([b"l:ready"])
+
+
+@asynccontextmanager
+async def _admin(settings: Settings, worker: int) -> AsyncIterator[None]:
+    """Metrics, on a port of their own for every process; a taken port costs the metrics, not the service."""
+    host, port = address(settings.admin_listen)
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    try:
+        async with _listening(app, host, port + worker if port else 0, shared=False):
+            yield
+            return
+    except OSError as error:
+        log.warning("metrics port is taken", listen=f"{host}:{port + worker}", error=type(error).__name__)
+    yield
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, host: str, port: int, *, shared: bool = True) -> AsyncIterator[int]:
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=GRACE_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, reuse_port=shared or None).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

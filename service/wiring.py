@@ -1,0 +1,74 @@
+"""Builds everything from the settings and closes it in reverse: the one composition root."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from cache.answers import CachedDossiers, open_cached_dossiers
+from cache.limits import Limits
+from cache.redis_connection import RedisConnection, open_redis
+from database.pool import Database, PoolSizes, open_database
+from domain.civil_time import utc_now
+from lookup.coalescing import CoalescingWriter
+from lookup.desk import LookupDesk
+from lookup.dossiers import DossierReader, ProvenReader
+from lookup.ingest import DossierWriter
+from lookup.registry import Registry
+from lookup.sealing import Seal
+from notifications.outbox import Outbox
+from service.embedded import EmbeddedServers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What every role stands on: the store, the answers, the writer. No channel is known here."""
+
+    database: Database
+    redis: RedisConnection
+    seal: Seal
+    registry: Registry
+    dossiers: CachedDossiers
+    desk: LookupDesk
+    limits: Limits
+    outbox: Outbox
+    writer: DossierWriter
+
+
+@asynccontextmanager
+async def open_core(
+    servers: EmbeddedServers,
+    seal: Seal,
+    *,
+    application: str,
+    sizes: PoolSizes | None = None,
+    processes: int = 1,
+    answers_in_process: bool = True,
+) -> AsyncIterator[Core]:
+    """The core on two running servers. `processes` share the in-process limits among them."""
+    async with (
+        open_database(servers.database_url, sizes=sizes, application=application) as database,
+        open_redis(servers.redis_url) as redis,
+    ):
+        registry = Registry(database)
+        await registry.refresh()
+        reader = DossierReader(database)
+        async with open_cached_dossiers(reader, redis, seal, linked=answers_in_process) as dossiers:
+            outbox = Outbox(seal)
+            yield Core(
+                database=database,
+                redis=redis,
+                seal=seal,
+                registry=registry,
+                dossiers=dossiers,
+                desk=LookupDesk(dossiers, ProvenReader(database, seal), registry, utc_now),
+                limits=Limits(redis, seal, processes=processes),
+                outbox=outbox,
+                writer=DossierWriter(database, seal, outbox, dossiers, registry),
+            )
+
+
+@asynccontextmanager
+async def open_single_writer(core: Core) -> AsyncIterator[CoalescingWriter]:
+    """The writer for single calls; drained at the end."""
+    async with CoalescingWriter(core.writer) as writer:
+        yield writer
