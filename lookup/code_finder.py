@@ -98,6 +98,13 @@ _DATE_OR_DECREE = re.compile(
 )
 _RECEIPT_NUMBER = re.compile("[0-9]{4,10}[A-Z]{0,6}")
 
+_OLD_PROCEDURE_TAIL = r"\.[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}"  # 1.010708.000.00.00.H56
+_PROCEDURE_CODE = re.compile(
+    rf"(?<![0-9A-Z.])(?:(?P<number>[0-9]\.[0-9OIL|]{{6}})(?:{_OLD_PROCEDURE_TAIL})?"
+    rf"|[0-9A-Z_]{{1,20}}(?:\.[0-9A-Z_]{{1,20}})?{_OLD_PROCEDURE_TAIL})(?![0-9A-Z\-])"
+)
+_NUMBER = re.compile("[0-9]{4,10}[A-Z]{0,6}")
+
 _PROCEDURE_CODE = re.compile(
     r"(?<![0-9A-Z.])(?:(?P<number>[0-9]\.[0-9OIL|]{6})|[0-9A-Z_]{1,20}(?:\.[0-9A-Z_]{1,20})?(?=\.[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.))"
     r"(?:\.[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2})?(?![0-9A-Z\-])"
@@ -192,7 +199,7 @@ def _matches(
     for match in pattern.finditer(plain, start, end):
         if match.start() < start:
             continue
-        if not (_is_foreign(match) if pattern in _FOREIGN_PATTERNS else is_plausible(match, start)):
+        if not (_may_be_foreign(match["code"]) if pattern in _FOREIGN_PATTERNS else is_plausible(match, start)):
             continue
         yield from _matches(plain, start, match.start(), others)
         start = _end_of_ordinal(match, end)
@@ -200,11 +207,10 @@ def _matches(
     yield from _matches(plain, start, end, others)
 
 
-def _is_foreign(match: re.Match[str]) -> bool:
-    token = match["code"]
-    if is_agency_style(token):  # refused above: the end of a longer code
-        return False
-    return not (_DATE_OR_DECREE.fullmatch(token) or _PROCEDURE_CODE.fullmatch(token) or _personal(token))
+def _may_be_foreign(token: str) -> bool:
+    """Whether `token` (folded) may be a code of another scheme: it is nothing else that we know."""
+    known = _DATE_OR_DECREE.fullmatch(token) or _PROCEDURE_CODE.fullmatch(token) or _personal(token)
+    return not known and not is_agency_style(token)  # agency-style here: the refused end of a longer code
 
 
 def _end_of_ordinal(match: re.Match[str], end: int) -> int:
@@ -246,9 +252,9 @@ def _read_words(text: str) -> Reading:
         keys = candidates(whole, whole["ordinal"], literal=whole["code"])
         return Reading(kind=ReadingKind.CODE, candidates=keys)
     if code := code or next(iter(found), None):
-        keys = (*_whole_token(folded, code), *code.candidates)
-        rest = words_besides(folded.text, (code,))
-        return Reading(kind=code.kind, candidates=tuple(dict.fromkeys(keys))[:MAX_CANDIDATES], rest=rest)
+        keys = tuple(dict.fromkeys((*_whole_token(folded, code), *code.candidates)))[:MAX_CANDIDATES]
+        kind = ReadingKind.CODE if is_agency_style(keys[0]) else code.kind
+        return Reading(kind=kind, candidates=keys, rest=words_besides(folded.text, (code,)))
     return _read_uncoded(folded)
 
 
@@ -258,9 +264,9 @@ def _whole_token(folded: Folded, code: FoundCode) -> tuple[str, ...]:
     Another scheme may wrap an agency-style code (`BS/H05.16-261102-0001`); what matches exactly comes first.
     """
     after = folded.text[code.span[1] :]
-    if _PROOF_ATTACHED.fullmatch(after) or not _TOKEN.fullmatch(folded.plain):
+    if _PROOF_ATTACHED.fullmatch(after) or not _TOKEN.fullmatch(folded.plain.strip(_EDGES)):
         return ()
-    return exact(folded.text)
+    return exact(folded.text.strip(_EDGES))
 
 
 def _read_uncoded(folded: Folded) -> Reading:
@@ -290,11 +296,12 @@ def _read_foreign(typed: str) -> Reading | None:
     keys = exact(first)
     if not keys or len(keys[0]) < 4 or not _DIGIT.search(plain) or len(others) > 3:
         return None
-    if _DATE_OR_DECREE.fullmatch(plain) or _PROCEDURE_CODE.fullmatch(plain) or _personal(plain):
+    kind = ReadingKind.CODE if is_agency_style(keys[0]) else ReadingKind.FOREIGN
+    if kind is ReadingKind.FOREIGN and not _may_be_foreign(plain):
         return None
     if others and not others[0].isdecimal():
         keys += exact(first + others[0])  # 123456 ABCD
-    return Reading(kind=ReadingKind.FOREIGN, candidates=keys, rest=" ".join(others))
+    return Reading(kind=kind, candidates=keys, rest=" ".join(others))
 
 
 def _personal(token: str) -> ReadingKind | None:

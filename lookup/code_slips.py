@@ -86,9 +86,11 @@ _D = "[0-9OILZSBG|]"  # what is read as a digit in a digit's place
 _GAP = r"[ .,/_\-]{1,4}+"  # dots and dashes, and what is typed for them
 _MARKED_GAP = r" {0,2}+[.,/_\-][ .,/_\-]{0,3}+"  # the same, not by spaces alone
 _FROM = r"(?<![0-9A-Z|])(?<![0-9A-Z][0-9]\.)"  # no code begins inside a longer dotted one
+_FROM_FIELD = r"(?<![0-9A-Z])(?<!(?<![0-9A-Z])\|)(?<![0-9A-Z][0-9]\.)"  # nor after a bar, unless it ends a field
 _LABEL_ATTACHED = "(?:M?HS|MAHS|(?:MA)?HOSO)?"
 
-_LEVEL_1 = rf"(?:[A-Z] ?(?:[0-9]{_D}|{_D}[0-9]|[0-9](?=\.))|[A-HJKM-NP-Z]{_D}{{2}})"
+# With no digit typed as one ("HIO.16") it looks like a word, and counts only where a dot joins it to a group.
+_LEVEL_1 = rf"(?:[A-Z] ?(?:[0-9]{_D}|{_D}[0-9]|[0-9](?=\.))|[A-HJKM-NP-Z]{_D}{{2}}(?=\.{_X}))"
 # Words of a sentence are no groups: a group holds a digit, or zeros typed as letters.
 _GROUP = rf"(?=[A-Z|]{{0,2}}[0-9]|O{{2,3}}(?!{_X})|[A-Z]{{0,2}}O[A-Z]{{0,2}}\.){_X}{{1,3}}+"
 _FIRST_GROUP = rf"(?=[A-Z|]{{0,2}}[0-9]|O{{2,3}}(?!{_X}))(?:{_X}{{2,3}}+(?={_MARKED_GAP})|{_X}(?=[.,/_\-]{_X}))"
@@ -106,18 +108,23 @@ _ABOVE = (
 _YEAR = rf"(?:[1IL|][6-9GB]|[2Z3]{_D})"
 _MONTH = rf"(?:[0O](?![0O]){_D}|[1IL|][012OILZ|])"
 _DAY = rf"(?:[0O](?![0O]){_D}|[12ILZ|]{_D}|3[01OIL|])"
-_DATE = rf"(?P<date>(?:[2Z][0O])?{_YEAR} ?{_MONTH} ?{_DAY})"
+# A space within the date is a slip only where the pieces are tokens of their own and cannot be groups.
+_DATE = (
+    rf"(?P<date>(?:[2Z][0O])?(?:{_YEAR}{_MONTH}{_DAY}|(?:{_YEAR} {_MONTH}{_DAY}|{_YEAR}{_MONTH} {_DAY})(?!{_X}))"
+    rf"|(?<=-){_YEAR} {_MONTH} {_DAY}(?= ?-))"
+)
 # A bar may be a typed 1, or part the fields of a bar code: after four digits it parts.
+_LAST_GAP = rf"(?:{_GAP}|(?!{_X}{{8}}))"  # run together, so long an ordinal tells of a date read too early
 _ORDINAL = rf"(?P<ordinal>[0-9]{{4,7}}(?=\|)|(?=[A-Z|]{{0,9}}[0-9]|[OIL|]{{4}}){_X}{{1,10}}+(?!{_X}))"
 
 # All three name the same parts: `head` and `below`, or `above` and `tail`; `date`; `ordinal`; `code` is the whole.
 STRICT = re.compile(
-    rf"{_FROM}{_LABEL_ATTACHED}(?P<code>(?=[A-Z]{{0,2}}[0-9]){AGENCY_STYLE})(?![0-9A-Z])(?!(?<![0-9]{{4}})\|)"
+    rf"{_FROM_FIELD}{_LABEL_ATTACHED}(?P<code>(?=[A-Z]{{0,2}}[0-9]){AGENCY_STYLE})(?![0-9A-Z])(?!(?<![0-9]{{4}})\|)"
 )
 LOOSE = re.compile(
     rf"{_FROM}{_LABEL_ATTACHED}(?P<code>"
     rf"(?:(?P<head>{_LEVEL_1})(?:{_GAP})?+(?P<below>{_BELOW})|(?P<above>{_ABOVE})(?P<tail>{_LEVEL_1})(?:{_GAP})?+)"
-    rf"{_DATE}(?:{_GAP})?+{_ORDINAL})"
+    rf"{_DATE}{_LAST_GAP}{_ORDINAL})"
 )
 # The level-1 letter itself read as a digit (OCR): believed only when every separator stands where it should.
 _LEVEL_1_AS_DIGITS = "[8562][0-9]{2}"
@@ -128,10 +135,11 @@ LETTER_AS_DIGIT = re.compile(
     rf"-{_DATE}-{_ORDINAL})"
 )
 # Without a day and an ordinal there is no code: a cheap look saves the two dear ones.
-DAY_AND_ORDINAL = re.compile(rf"{_DATE}(?:{_GAP})?+{_ORDINAL}")
+DAY_AND_ORDINAL = re.compile(rf"{_DATE}{_LAST_GAP}{_ORDINAL}")
 # What stands before an incomplete agency part and may be its lost beginning.
-_GROUP_BEFORE = re.compile(rf"(?<!{_X})(?=[A-Z]{{0,2}}[0-9]|O{{2,3}}){_X}{{2,3}}{_GAP}$")
-_MARKED_GROUP_BEFORE = re.compile(rf"(?<!{_X})(?=[A-Z]{{0,2}}[0-9]|O{{2,3}}){_X}{{2,3}}{_MARKED_GAP}$")
+_BROKEN_OFF = rf"(?<!{_X})(?=[A-Z]{{0,2}}[0-9]|O{{2,3}}){_X}{{2,3}}"
+_GROUP_BEFORE = re.compile(rf"(?:{_BROKEN_OFF}{_GAP}|{_X}\.)$")
+_MARKED_GROUP_BEFORE = re.compile(rf"(?:{_BROKEN_OFF}{_MARKED_GAP}|{_X}\.)$")
 
 
 def is_plausible(match: re.Match[str], start: int) -> bool:
@@ -140,7 +148,8 @@ def is_plausible(match: re.Match[str], start: int) -> bool:
     What lacks its usual first groups is refused where a group stands before it: the end of a longer code is not a
     code, but may be another person's.
     """
-    if match.re is LOOSE and sum(map(str.isdecimal, match["date"])) < 4:
+    marked = match.string[match.start("date") - 1] == "-"
+    if not marked and sum(map(str.isdecimal, match["date"])) < 3:
         return False
     before = max(start, match.start("code") - 7)
     group_before = _GROUP_BEFORE if match["head"] else _MARKED_GROUP_BEFORE
@@ -154,11 +163,13 @@ def is_complete(match: re.Match[str]) -> bool:
 
 # --- candidates ---
 
+_Readings = tuple[tuple[int, dict[int, int], dict[int, int]], ...]
+
 READING_SLIPS = str.maketrans("OIL|BSZG", "01118526")  # what cameras and tired eyes take for digits
 TYPING_SLIPS = str.maketrans("OIL|", "0111")  # what fingers do
 _AS_TYPED = str.maketrans("|", "1")
 # Letters are legal in groups and ordinals, so they are read as typed first: (how unlikely, groups, ordinal).
-_LOOK_ALIKES = (
+_LOOK_ALIKES: _Readings = (
     (0, _AS_TYPED, _AS_TYPED),
     (1, TYPING_SLIPS, TYPING_SLIPS),
     (2, _AS_TYPED, TYPING_SLIPS),
@@ -167,7 +178,14 @@ _LOOK_ALIKES = (
     (3, _AS_TYPED, READING_SLIPS),
     (4, READING_SLIPS, _AS_TYPED),
 )
+# Where the same text has letters in the place of digits, they are slips elsewhere too.
+_LOOK_ALIKES_AMONG_SLIPS: _Readings = (
+    (0, TYPING_SLIPS, TYPING_SLIPS),
+    (1, READING_SLIPS, READING_SLIPS),
+    (2, _AS_TYPED, _AS_TYPED),
+)
 _LOOK_ALIKE = re.compile("[OILBSZG]")
+_SURE_SLIP = re.compile(r"(?:^|\.)O+(?=[.\-])|-.*[OILBSZG|]")  # in "groups-date"
 _LETTER_FOR_DIGIT = {"8": "B", "5": "S", "6": "G", "2": "Z"}
 _PARTING = re.compile(r"[ .,/_\-]+")
 
@@ -186,7 +204,7 @@ def candidates(match: re.Match[str], ordinal: str, *, literal: str) -> tuple[str
     run_together = match.re is LOOSE and match.string[match.start("date") - 1].isalnum()
     days = _days(date, may_hold_group=run_together and match["head"] is not None)
     meant: _Meant = []
-    for cost, groups_as, ordinal_as in _LOOK_ALIKES if _LOOK_ALIKE.search(groups + ordinal) else _LOOK_ALIKES[:1]:
+    for cost, groups_as, ordinal_as in _readings(groups, match["date"], ordinal):
         typed = groups.translate(groups_as)
         agencies = _agency_first(level_1, typed) if match["head"] else _province_last(typed, level_1)
         ordinals = _ordinals(ordinal.translate(ordinal_as), longer=len(date) == 8)
@@ -198,6 +216,12 @@ def candidates(match: re.Match[str], ordinal: str, *, literal: str) -> tuple[str
         ]
     codes = (code for _, code in sorted(meant, key=itemgetter(0)))
     return tuple(dict.fromkeys((*exact(literal), *codes)))[:MAX_CANDIDATES]
+
+
+def _readings(groups: str, date: str, ordinal: str) -> _Readings:
+    if _SURE_SLIP.search(f"{groups}-{date}"):
+        return _LOOK_ALIKES_AMONG_SLIPS
+    return _LOOK_ALIKES if _LOOK_ALIKE.search(groups + ordinal) else _LOOK_ALIKES[:1]
 
 
 def exact(typed: str) -> tuple[str, ...]:

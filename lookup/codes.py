@@ -14,9 +14,10 @@ MAX_AGENCY_LENGTH = 35  # QĐ 20/2020/QĐ-TTg
 # order (QĐ 20/2020 puts the level-1 group first, TT 10/2016 put it last), date length or ordinal length.
 _LEVEL_1 = "[A-Z][0-9]{2}"
 _GROUP = "[0-9A-Z]{1,3}"
+_AGENCY_FIRST = rf"(?P<head>{_LEVEL_1})(?P<below>(?:\.{_GROUP}){{0,10}})"
+_PROVINCE_LAST = rf"(?P<above>(?:{_GROUP}\.){{1,10}})(?P<tail>{_LEVEL_1})"
 AGENCY_STYLE = (
-    rf"(?=[0-9A-Z.]{{3,{MAX_AGENCY_LENGTH}}}-)"
-    rf"(?P<agency>(?P<head>{_LEVEL_1})(?P<below>(?:\.{_GROUP}){{0,10}})|(?P<above>(?:{_GROUP}\.){{1,10}})(?P<tail>{_LEVEL_1}))"
+    rf"(?=[0-9A-Z.]{{3,{MAX_AGENCY_LENGTH}}}-)(?P<agency>{_AGENCY_FIRST}|{_PROVINCE_LAST})"
     r"-(?P<date>[0-9]{8}|[0-9]{6})-(?P<ordinal>[0-9A-Z]{1,10})"
 )
 _AGENCY_STYLE = re.compile(AGENCY_STYLE)
