@@ -12,6 +12,7 @@ from domain.status import Stage, Status
 from lookup.deadlines import Punctuality
 from lookup.disclosure import Answer
 from lookup.wording import Words, day, long_day, moment, next_step, next_step_of, stage_label, status_label
+from notifications.texts import sms_number
 
 WORDS = Words("channels")
 
@@ -68,10 +69,10 @@ def full(answer: Answer, language: Language) -> str:
 def ask_office(agency: Agency, language: Language, *, named: bool) -> str:
     """Where a person can be asked: the office's phone, `named` also its name; its name alone where it has no phone."""
     office = agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name
-    if not agency.phone:
+    phone = sms_number(agency.phone) or agency.phone
+    if not phone:
         return WORDS.say(language, "answer.ask_office", office=office)
-    key = "answer.ask_office_at" if named else "answer.ask_at"
-    return WORDS.say(language, key, office=office, phone=agency.phone)
+    return WORDS.say(language, "answer.ask_office_at" if named else "answer.ask_at", office=office, phone=phone)
 
 
 def _by_importance(answer: Answer, language: Language) -> Iterator[tuple[str, str]]:

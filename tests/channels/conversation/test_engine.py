@@ -66,10 +66,10 @@ class Chat:
 async def test_a_code_alone_tells_the_stage_and_asks_for_the_second_factor() -> None:
     chat = Chat()
     assert await chat.says(f"HS {CODE}") == (
-        f"HS {CODE}: dang giai quyet, dung han. Hoi So Tu phap tinh Bac Ninh: 0222.3822.456. {ASK_PROOF}"
+        f"HS {CODE}: dang giai quyet, dung han. Hoi So Tu phap tinh Bac Ninh: 02223822456. {ASK_PROOF}"
     )
     assert await chat.says(SECRET) == (
-        f"HS {CODE}: dang giai quyet, dung han. Hen tra 20/11/2026. Hoi So Tu phap tinh Bac Ninh: 0222.3822.456. "
+        f"HS {CODE}: dang giai quyet, dung han. Hen tra 20/11/2026. Hoi So Tu phap tinh Bac Ninh: 02223822456. "
         "Nhan tin khi co thay doi: nhan THEO DOI."
     )
 
@@ -233,10 +233,10 @@ async def test_feedback_by_text_names_whom_to_call_instead() -> None:
     chat = Chat()
     for text in (f"GOP Y {CODE} cho lau qua", f"DANH GIA 5 {CODE}"):
         assert await chat.says(text) == (
-            "Chua nhan gop y, phan anh, danh gia qua tin nhan. Hoi So Tu phap tinh Bac Ninh: 0222.3822.456."
+            "Chua nhan gop y, phan anh, danh gia qua tin nhan. Hoi So Tu phap tinh Bac Ninh: 02223822456."
         )
     await chat.says(CODE)
-    assert "0222.3822.456" in await chat.says("PHAN ANH can bo lam viec cham")
+    assert "02223822456" in await chat.says("PHAN ANH can bo lam viec cham")
     assert await Chat(hotline="1022").says("gop y") == (
         "Chua nhan gop y, phan anh, danh gia qua tin nhan. Xin goi 1022."
     )
@@ -251,7 +251,7 @@ async def test_the_language_changes_and_stays() -> None:
     chat = Chat()
     assert (await chat.says("EN")).startswith("We will answer in English.")
     assert await chat.says(f"{CODE} {SECRET}") == (
-        f"File {CODE}: in progress, on time. Due 20/11/2026. Ask Department of Justice of Bac Ninh: 0222.3822.456. "
+        f"File {CODE}: in progress, on time. Due 20/11/2026. Ask Department of Justice of Bac Ninh: 02223822456. "
         "To be told of changes, text FOLLOW."
     )
     assert await chat.does("follow") == (Follow(code=CODE, proven=True),)
@@ -269,7 +269,7 @@ async def test_thanks_are_answered_kindly_and_change_nothing() -> None:
 async def test_lateness_is_admitted_and_apologised_for() -> None:
     late = PaperDesk(now=datetime(2026, 11, 26, 3, 0, tzinfo=UTC))
     assert await Chat(phone=PHONE, desk=late).says(CODE) == (
-        f"HS {CODE}: dang giai quyet, qua han 3 ngay lam viec. Xin loi Ong/Ba. Da hen 20/11/2026. Hoi: 0222.3822.456. "
+        f"HS {CODE}: dang giai quyet, qua han 3 ngay lam viec. Xin loi Ong/Ba. Da hen 20/11/2026. Hoi: 02223822456. "
         "Nhan tin khi co thay doi: nhan THEO DOI."
     )
     assert "qua han. Xin loi Ong/Ba." in await Chat(desk=late).says(CODE)
@@ -279,13 +279,13 @@ async def test_what_is_asked_of_the_owner_is_told_to_the_owner_alone() -> None:
     desk = PaperDesk(dossiers=[dossier(status=Status.SUPPLEMENT_REQUIRED, asked="bản sao Giấy khai sinh.")])
     assert "Can: ban sao Giay khai sinh. Hoi So Tu phap" in await Chat(phone=PHONE, desk=desk).says(CODE)
     stranger = await Chat(desk=desk).says(CODE)
-    assert stranger == f"HS {CODE}: dang cho Ong/Ba. Hoi So Tu phap tinh Bac Ninh: 0222.3822.456. {ASK_PROOF}"
+    assert stranger == f"HS {CODE}: dang cho Ong/Ba. Hoi So Tu phap tinh Bac Ninh: 02223822456. {ASK_PROOF}"
 
 
 async def test_a_long_request_gives_way_to_the_offices_phone() -> None:
     desk = PaperDesk(dossiers=[dossier(status=Status.SUPPLEMENT_REQUIRED, asked="giấy xác nhận cư trú " * 8)])
     reply = await Chat(phone=PHONE, desk=desk).says(CODE)
-    assert "Xin hoi co quan can gi. Hoi So Tu phap tinh Bac Ninh: 0222.3822.456." in reply
+    assert "Xin hoi co quan can gi. Hoi So Tu phap tinh Bac Ninh: 02223822456." in reply
     assert segments(reply).count == 1
 
 
@@ -306,7 +306,7 @@ async def test_a_chat_has_room_for_whole_sentences() -> None:
         "Hồ sơ đúng hạn.",
         "Hẹn trả thứ Sáu, 20/11/2026.",
         "Cơ quan sẽ báo khi có kết quả hoặc khi cần thêm giấy tờ. Ông/Bà chưa phải làm gì.",
-        "Hỏi Sở Tư pháp tỉnh Bắc Ninh: 0222.3822.456.",
+        "Hỏi Sở Tư pháp tỉnh Bắc Ninh: 02223822456.",
         "Nhận tin khi có thay đổi: nhắn THEO DÕI.",
     ]
 
@@ -330,11 +330,11 @@ async def test_every_answer_fits_one_segment(language: Language, status: Status,
                 chat.last = replace(chat.last, language=language)
                 reply = await chat.says(code)
                 assert segments(reply).count == 1, reply
-                assert "0222.3822.456" in reply, reply
+                assert "02223822456" in reply, reply
 
 
 @pytest.mark.parametrize("language", Language)
-@pytest.mark.parametrize("hotline", ["", "0222.3822.456"])
+@pytest.mark.parametrize("hotline", ["", "02223822456"])
 async def test_every_other_reply_fits_one_segment(language: Language, hotline: str) -> None:
     texts = ["?", "TC", "DUNG", "TIEP TUC", "THEO DOI", "BO", "GOP Y", "cam on", "EN", "VI", "xin chao", "0901234567"]
     texts += ["001099012345", "1.005129", "123456ABCD", "H05.16-261102-9999", " ".join([CODE, *CODES[1:]])]
