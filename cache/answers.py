@@ -208,11 +208,13 @@ class CachedDossiers:
                 self._trust.doubt()
         except RedisAway:
             pass  # the connection has counted and logged it; the store answers instead
+        if not self._trust.holds:
+            epoch = None
         now = time.time()
         for search, record in zip(searches, records, strict=True):
-            search.epoch = epoch if self._trust.holds else None
+            search.epoch = epoch
             search.in_redis = record
-            if record is None or search.epoch != record.epoch or not self._answer_with(record, search, now):
+            if record is None or record.epoch != epoch or not self._answer_with(record, search, now):
                 self._tasks.start(self._ask_store(search))
 
     def _answer_with(self, record: Record, search: _Search, now: float) -> bool:

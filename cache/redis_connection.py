@@ -69,28 +69,29 @@ class RedisConnection:
         """Set `key` for good. Patient: asks also while the breaker is open."""
         await self._within_limit(partial(self._client.execute_command, "SET", key, value), patient=True)
 
-    async def run_each(self, script: str, calls: Sequence[ScriptCall], *, patient: bool = False) -> list[Any]:
+    async def run_each(
+        self, script: str, calls: Sequence[ScriptCall], common: tuple[Argument, ...] = (), *, patient: bool = False
+    ) -> list[Any]:
         """One reply of `script` per call, in order.
 
-        The script takes any number of KEYS, each with the same number of ARGV, and answers a list: a single Redis
-        gets all in one call, a Cluster one call per key, because its keys live on different nodes. Sent as text each
-        time, so a restarted or promoted server needs no loading.
+        The script takes any number of KEYS, as ARGV what is common and then the arguments of each key, and answers a
+        list: a single Redis gets all in one call, a Cluster one call per key, because its keys live on different
+        nodes. Sent as text each time, so a restarted or promoted server needs no loading.
         """
         replies: list[Any] = []
         for first in range(0, len(calls), CALLS_AT_ONCE):
             part = calls[first : first + CALLS_AT_ONCE]
-            replies += await self._within_limit(partial(self._run, script, part), patient=patient)
+            replies += await self._within_limit(partial(self._run, script, part, common), patient=patient)
         return replies
 
-    async def _run(self, script: str, calls: Sequence[ScriptCall]) -> list[Any]:
+    async def _run(self, script: str, calls: Sequence[ScriptCall], common: tuple[Argument, ...]) -> list[Any]:
         if not self._clustered:
-            arguments = [argument for _, own in calls for argument in own]
-            return list(
-                await self._client.execute_command("EVAL", script, len(calls), *(key for key, _ in calls), *arguments)
-            )
+            keys = (key for key, _ in calls)
+            own = (argument for _, arguments in calls for argument in arguments)
+            return list(await self._client.execute_command("EVAL", script, len(calls), *keys, *common, *own))
         pipeline = self._client.pipeline()
-        for key, own in calls:
-            pipeline.execute_command("EVAL", script, 1, key, *own)
+        for key, arguments in calls:
+            pipeline.execute_command("EVAL", script, 1, key, *common, *arguments)
         return [reply for (reply,) in await pipeline.execute()]
 
     async def tracking_connections(self) -> dict[str, AbstractConnection]:

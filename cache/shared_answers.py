@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,24 +26,29 @@ ABSENT_FRESH = 2.0  # seconds, for "there is no such dossier"
 FLOOR_KEPT = 30.0  # seconds: longer than a transaction and a slow read together
 KEPT = 24 * 3600.0  # seconds an answer is kept for when the store is away
 
-# KEYS: any number; ARGV for each: version, record, life in ms, now in ms. Answers 1 where the record was written.
-# A record gives way to one of the same or a higher version, a stale answer to any. A floor does not replace the answer
-# that reached it.
+# KEYS: any number; ARGV: now, then how long a floor, an absence and a dossier are kept (all ms), then a record for each
+# key. Answers 1 where the record was written. What stands there gives way to a record of the same or a higher version,
+# a stale answer to any. A floor does not replace the answer that reached it.
 PUT = """
+local now, floor_kept, absence_kept, kept = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local written = {}
 for i, key in ipairs(KEYS) do
-    local version, record, life, now = tonumber(ARGV[4*i-3]), ARGV[4*i-2], ARGV[4*i-1], tonumber(ARGV[4*i])
-    local old, allowed = redis.call('GET', key), 1
+    local record, old, allowed = ARGV[4 + i], redis.call('GET', key), 1
+    local version, fresh_until = string.match(record, '^(%d+)|(%d*)|')
+    version = tonumber(version)
     if old then
-        local held, fresh_until = string.match(old, '^(%d+)|(%d*)|')
+        local held, held_until = string.match(old, '^(%d+)|(%d*)|')
         held = tonumber(held or -1)
-        if fresh_until == '' then
+        if held_until == '' then
             if held > version then allowed = 0 end
-        elseif held > version or (held == version and string.find(record, '^%d+||')) then
-            if tonumber(fresh_until or 0) > now then allowed = 0 end
+        elseif held > version or (held == version and fresh_until == '') then
+            if tonumber(held_until or 0) > now then allowed = 0 end
         end
     end
-    if allowed == 1 then redis.call('SET', key, record, 'PX', life) end
+    if allowed == 1 then
+        local life = fresh_until == '' and floor_kept or version == 0 and absence_kept or kept
+        redis.call('SET', key, record, 'PX', life)
+    end
     written[i] = allowed
 end
 return written
@@ -55,9 +61,8 @@ _ABSENT = b"-"
 _OPENING = bytes([0x80 | len(fields(PublicDossier))]) + _encode("code")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """An answer as it stands in Redis."""
+class Record(NamedTuple):
+    """An answer as it stands in Redis. A named tuple because one is made for every answer from there."""
 
     until: float  # seconds since 1970
     epoch: bytes
@@ -96,6 +101,13 @@ class Fill:
     until: float
 
 
+def _record(fill: Fill) -> bytes:
+    version, payload = 0, _ABSENT
+    if fill.found is not None:
+        version, payload = fill.found.version, _encode(fill.found)[len(_OPENING) + len(_encode(fill.found.code)) :]
+    return b"%d|%d|%b|%b" % (version, int(fill.until * 1000), fill.epoch, payload)
+
+
 class SharedAnswers:
     """The answers in Redis. Every call may raise `RedisAway`."""
 
@@ -109,24 +121,16 @@ class SharedAnswers:
 
     async def fill(self, fills: Sequence[Fill]) -> list[bool]:
         """Write the answers; False for those that something newer has overtaken."""
-        now = int(time.time() * 1000)
-        calls = []
-        for fill in fills:
-            version = fill.found.version if fill.found else 0
-            payload = _encode(fill.found)[len(_OPENING) + len(_encode(fill.found.code)) :] if fill.found else _ABSENT
-            record = b"%d|%d|%b|%b" % (version, int(fill.until * 1000), fill.epoch, payload)
-            life = KEPT if fill.found else ABSENT_FRESH
-            calls.append((fill.key, (version, record, int(life * 1000), now)))
-        return [bool(written) for written in await self._redis.run_each(PUT, calls)]
+        return [bool(written) for written in await self._put([(fill.key, _record(fill)) for fill in fills])]
 
     async def write_floors(self, versions: Mapping[bytes, int], *, patient: bool = False) -> None:
         """From now on no answer below these versions (by key) can be written."""
-        now, life = int(time.time() * 1000), int(FLOOR_KEPT * 1000)
-        await self._redis.run_each(
-            PUT,
-            [(key, (version, b"%d|||" % version, life, now)) for key, version in versions.items()],
-            patient=patient,
-        )
+        await self._put([(key, b"%d|||" % version) for key, version in versions.items()], patient=patient)
+
+    async def _put(self, records: Sequence[tuple[bytes, bytes]], *, patient: bool = False) -> list[int]:
+        seconds = (time.time(), FLOOR_KEPT, ABSENT_FRESH, KEPT)
+        common = tuple(int(each * 1000) for each in seconds)
+        return await self._redis.run_each(PUT, [(key, (record,)) for key, record in records], common, patient=patient)
 
     async def raise_epoch(self) -> None:
         """Make every answer written so far void. An epoch is never used again, so a flush cannot bring one back."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from structlog.testing import capture_logs
 
 from cache.answers import CachedDossiers, open_cached_dossiers
-from cache.redis_connection import RedisConnection, ScriptCall, open_redis
+from cache.redis_connection import Argument, RedisConnection, ScriptCall, open_redis
 from lookup.sealing import Seal
 from tests.cache.conftest import OpenCache
 from tests.cache.store_double import CODE, Store
@@ -136,8 +136,8 @@ class Delaying(RedisConnection):
     chance = Random(20261122)
     under_way: ClassVar[list[asyncio.Future[list[Any]]]] = []
 
-    async def _run(self, script: str, calls: Sequence[ScriptCall]) -> list[Any]:
-        call = super()._run(script, calls)
+    async def _run(self, script: str, calls: Sequence[ScriptCall], common: tuple[Argument, ...]) -> list[Any]:
+        call = super()._run(script, calls, common)
         if self.chance.random() > 0.02:
             return await call
         late = asyncio.ensure_future(self._later(call))

@@ -109,6 +109,16 @@ async def test_no_limit_asks_nobody(redis: RedisConnection, seal: Seal) -> None:
     assert await redis._client.keys("*") == []
 
 
+async def test_the_fastest_way_draws_on_the_same_allowance(redis: RedisConnection, seal: Seal) -> None:
+    limits = Limits(redis, seal)
+    spend = limits.local(FIVE)
+    assert [spend(PHONE) for _ in range(4)] == [0.0] * 4
+    assert limits.take_local(FIVE, PHONE).allowed
+    assert 710 < spend(PHONE) <= 720
+    assert not limits.check_local(FIVE, PHONE).allowed
+    assert limits.local(Limit.parse("lookups", "off"))(PHONE) == 0.0
+
+
 async def test_a_clock_set_back_locks_nobody_out(redis: RedisConnection, seal: Seal) -> None:
     """A number far ahead, as of a server whose clock was wrong, counts as one spent allowance at most."""
     limits, limit = Limits(redis, seal), Limit.parse("fast", "20/second", burst=2)
