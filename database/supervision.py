@@ -23,7 +23,7 @@ async def supervised(
     *,
     on_restart: Callable[[BaseException], None] | None = None,
 ) -> None:
-    """Run `work()` until it returns; after any `Exception` run it again, after pauses that double up to `LONGEST_PAUSE` s.
+    """Run `work()` until it returns; after any `Exception` again, with pauses that double up to `LONGEST_PAUSE` s.
 
     `on_restart` hears of each failure before the pause. The log names the error's type and place, never its text, which
     may hold what a person wrote.

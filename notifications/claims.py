@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from database.pool import Connection
-from domain.message import DeliveryState, Lane
+from domain.message import Lane
 from notifications.retries import MOST_FAULTS
 
 # The numbers of states are domain.message.DeliveryState, those of lanes domain.message.Lane.
 #
-# The choice: per channel, lane by lane, oldest first, passing over what another dispatcher is just taking; $3 and $4 hold
-# one place for each lane of each channel. The rows are named by their place on disk, in an array, so that they are fetched
-# and nothing is joined, whatever the planner believes of the sizes.
+# The choice: per channel, lane by lane, oldest first, passing over what another dispatcher is just taking; $3 and $4
+# hold one place for each lane of each channel. The rows are named by their place on disk, in an array, so that they
+# are fetched and nothing is joined, whatever the planner believes of the sizes.
 #
-# The verdict, in the same transaction: a row whose lease ran out (state 10) was in the hands of a process that vanished,
-# which counts as a fault. What has expired, is dead, opted out of or muted, or is said by a newer message, ends here and
-# now. A row at its second vanishing goes to the suspects' lane, from which one is taken at a time. All else is leased.
+# The verdict, in the same transaction: a row whose lease ran out (state 10) was in the hands of a process that
+# vanished, which counts as a fault. What has expired, is dead, opted out of or muted, or is said by a newer message,
+# ends here and now. A row at its second vanishing goes to the suspects' lane, from which one is taken at a time. All
+# else is leased.
 #
 # The reading: the dossier as it stands now, so that a message tells the truth of its hour and not of its queueing.
 CLAIM = """
@@ -57,7 +58,8 @@ CLAIM = """
                              SELECT q.ctid
                                FROM message q
                               WHERE q.channel = room.channel AND q.lane = lanes.lane AND q.state <= 20
-                                AND q.run_at >= ($4::timestamptz[])[room.place * 4 - 3 + lanes.lane] AND q.run_at <= now()
+                                AND q.run_at >= ($4::timestamptz[])[room.place * 4 - 3 + lanes.lane]
+                                AND q.run_at <= now()
                               ORDER BY q.run_at, q.id
                               LIMIT ($3::int[])[room.place * 4 - 3 + lanes.lane]
                                 FOR UPDATE SKIP LOCKED) w

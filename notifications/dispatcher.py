@@ -1,20 +1,21 @@
-"""Hands queued messages to the channels' senders: leased, judged, sent outside any transaction, written down in batches.
+"""Hands queued messages to the channels' senders: leased, judged, sent outside any transaction, then written down.
 
-Two connections and no lock: one loop claims what the channels have room for, sends run side by side, one loop settles. A
-message counts against its sender's `concurrency` from its claim until its outcome is committed, so a process that dies can
-make at most that many messages of a route go out twice. Within a process the order of loops is: claim, send, settle; across
-processes the lease, on the database's clock, and its fencing number keep them apart.
+Two connections and no lock: one loop claims what the channels have room for, sends run side by side, one loop
+settles. A message counts against its sender's `concurrency` from its claim until its outcome is committed, so a
+process that dies can make at most that many messages of a route go out twice. Within a process the order of loops is:
+claim, send, settle; across processes the lease, on the database's clock, and its fencing number keep them apart.
 """
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import prometheus_client
 import structlog
-from prometheus_client import Counter
 
 from database.pool import Database, Role
 from database.supervision import place, supervised
@@ -28,8 +29,8 @@ from notifications.pace import Pace
 from notifications.sender import Sender
 from notifications.settlement import (
     MOST_AT_ONCE,
-    RELEASED,
     NOTHING_TO_TELL,
+    RELEASED,
     Ended,
     Outcome,
     faulty,
@@ -43,7 +44,9 @@ from notifications.wakeup import listen
 
 __all__ = ["Dispatcher", "Dispatching", "Sender"]
 
-MESSAGES = Counter("motma_messages", "Messages by route and the state they came to.", ["route", "state"])
+MESSAGES = prometheus_client.Counter(
+    "motma_messages", "Messages by route and the state they came to.", ["route", "state"]
+)
 
 log = structlog.get_logger()
 
@@ -167,7 +170,7 @@ class Dispatcher:
         for row in rows:
             line = self._lines[ChannelName(row.channel)]
             if row.state != DeliveryState.CLAIMED:
-                _note(line, row, DeliveryState(row.state), "the process that sent it vanished")
+                _judged(line, row)
                 continue
             line.held += 1
             line.suspects += row.lane == Lane.SUSPECT
@@ -210,7 +213,10 @@ class Dispatcher:
         self._wake.clear()
 
     async def _send(self, line: _Line, row: Claimed, message: Outgoing, turn: float, latest: float) -> None:
-        """After `turn` seconds, one call to the provider, and its outcome; none after `latest`, when the lease may end first."""
+        """After `turn` seconds, one call to the provider, and its outcome.
+
+        No call is begun after `latest`: the lease might end before it.
+        """
         called = False
         limit = asyncio.timeout(self._how.call_limit.total_seconds())
         at = ""
@@ -265,12 +271,15 @@ class Dispatcher:
             line = self._lines[ChannelName(row.channel)]
             line.held -= 1
             line.suspects -= row.lane == Lane.SUSPECT
-            if row.message_id in written:
-                _note(line, row, outcome.state, outcome.failure)
-            else:
-                log.warning("outcome came after the lease", message_id=row.message_id, state=outcome.state.name)
             if line.backlog or row.lane == Lane.SUSPECT:
                 self._wake.set()
+            if row.message_id not in written:
+                log.warning("outcome came after the lease", message_id=row.message_id, state=outcome.state.name)
+            elif outcome.state is DeliveryState.DEAD:
+                log.error("message dead", message_id=row.message_id, reason=outcome.failure)
+        ended = Counter((route, outcome.state) for row, route, outcome in batch if row.message_id in written)
+        for (route, state), number in ended.items():
+            MESSAGES.labels(route, state.name.lower()).inc(number)
 
     async def _finish_sends(self) -> None:
         """Let what is on its way come to its end, for `grace`; what is left is in doubt."""
@@ -281,7 +290,8 @@ class Dispatcher:
         await asyncio.gather(*self._sends, return_exceptions=True)
 
 
-def _note(line: _Line, row: Claimed, state: DeliveryState, reason: str | None) -> None:
-    MESSAGES.labels(line.sender.name, state.name.lower()).inc()
-    if state is DeliveryState.DEAD:
-        log.error("message dead", message_id=row.message_id, faults=row.faults, reason=reason)
+def _judged(line: _Line, row: Claimed) -> None:
+    """Count what the claim itself ended or put aside."""
+    MESSAGES.labels(line.sender.name, DeliveryState(row.state).name.lower()).inc()
+    if row.state == DeliveryState.DEAD:
+        log.error("message dead", message_id=row.message_id, reason="the processes that sent it vanished")

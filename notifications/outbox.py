@@ -1,4 +1,4 @@
-"""Queueing messages in the transaction that gives the reason for them: what is committed is told, what is rolled back never was."""
+"""Queueing messages in the transaction that gives the reason for them: what is committed is told, nothing else is."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,17 +15,19 @@ WAKE_UP = "motma_outbox"  # the channel of NOTIFY; the statements below name it 
 NOTICE_EXPIRY = timedelta(hours=24)
 REPLY_EXPIRY = timedelta(hours=1)
 
-# One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says otherwise, and
-# whoever follows. A change that a newer one overtook in the same batch is kept as superseded: the proof of why it was not
-# told. Dossiers of test keys reach nobody. Followers come in the order of the changes, so that the newest has the highest id.
+# One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says
+# otherwise, and whoever follows. A change that a newer one overtook in the same batch is kept as superseded: the
+# proof of why it was not told. Dossiers of test keys reach nobody. Followers come in the order of the changes, so
+# that the newest has the highest id.
 ANNOUNCE = """
     WITH queued AS (
-        INSERT INTO message (dossier_id, event_key, owner_agency, expires_at, settled_at, state, kind, channel, language, proven,
-                             contact_digest, address_sealed)
+        INSERT INTO message (dossier_id, event_key, owner_agency, expires_at, settled_at, state, kind, channel,
+                             language, proven, contact_digest, address_sealed)
         SELECT d.id, c.event_key, d.owner_agency, now() + $4, CASE WHEN c.newest THEN NULL ELSE now() END,
                CASE WHEN c.newest THEN 0 ELSE 61 END, 'status_changed',
                told.channel, told.language, told.proven, told.contact_digest, told.address_sealed
-          FROM unnest($1::bigint[], $2::uuid[], $3::boolean[]) WITH ORDINALITY AS c (dossier_id, event_key, newest, place)
+          FROM unnest($1::bigint[], $2::uuid[], $3::boolean[])
+               WITH ORDINALITY AS c (dossier_id, event_key, newest, place)
           JOIN dossier d ON d.id = c.dossier_id AND NOT d.test
          CROSS JOIN LATERAL (
                SELECT 'sms', 'vi', true, d.phone_digest, d.phone_sealed
@@ -54,7 +56,7 @@ QUEUE = """
 
 
 class Outbox:
-    """Queues messages. Every method writes in the transaction of the connection it is given, and wakes the dispatcher at its commit."""
+    """Queues messages in the transaction of the connection it is given; its commit wakes the dispatcher."""
 
     def __init__(self, seal: Seal) -> None:
         self._seal = seal

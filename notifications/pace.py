@@ -9,8 +9,8 @@ PER_BURST = 20  # one burst holds a twentieth of a second's messages
 class Pace:
     """A token bucket that lets at most `rate` messages through in any second, the burst included.
 
-    A bucket of `burst` tokens refilled at r lets `burst + r - 1` through in a second; so r is `rate + 1 - burst`. A rate
-    below one message a second keeps its spacing.
+    A bucket of `burst` tokens refilled at r lets `burst + r - 1` through in a second; so r is `rate + 1 - burst`. A
+    rate below one message a second keeps its spacing.
     """
 
     def __init__(self, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -2,15 +2,15 @@
 
 The policy, whole (guarantees 4a):
 
-- Not taken (`TryLater`, no connection): again at once, then after 30 s, 2, 10, 30 min, 1, 3, 6, 12 h, each within 20 %
-  either way, the last step repeated. A wait the provider names is kept instead; past the end of the ladder it is only ever
-  lengthened. A try that would come after the message's expiry is not made: the message is expired.
+- Not taken (`TryLater`, no connection): again at once, then after 30 s, 2, 10, 30 min, 1, 3, 6, 12 h, each within 20
+  % either way, the last step repeated. A wait the provider names is kept instead; past the end of the ladder it is
+  only ever lengthened. A try that would come after the message's expiry is not made: the message is expired.
 - Refused for good (`Undeliverable`): failed at once.
 - In doubt (the request left, no answer came). A delivery report settles it at any time. Without one a reply, which
-  somebody is waiting for, is sent again after `REPLY_DOUBT`; a notice waits `NOTICE_DOUBT` for its report, because being told
-  twice annoys and being told ten minutes later harms nobody. Each is sent again at most once; a second doubt ends as "no
-  receipt", which a late report may still raise.
-- Faults (an unknown error, a lease whose holder vanished): the same ladder, dead after `MOST_FAULTS`, kept for an operator.
+  somebody is waiting for, is sent again after `REPLY_DOUBT`; a notice waits `NOTICE_DOUBT` for its report, because
+  being told twice annoys and being told ten minutes later harms nobody. Each is sent again at most once; a second
+  doubt ends as "no receipt", which a late report may still raise. - Faults (an unknown error, a lease whose holder
+  vanished): the same ladder, dead after `MOST_FAULTS`, kept for an operator.
 """
 
 import random

@@ -12,14 +12,16 @@ from notifications.retries import MOST_DOUBTS, MOST_FAULTS, wait_before_retry, w
 MOST_AT_ONCE = 500
 MOST_WORDS = 200
 
-# Only the holder of the newest lease writes (attempts is the fence), and only once: a row no longer CLAIMED was settled by an
-# earlier try of this statement whose answer was lost. A delivery report may have come first and raised the state; it stays.
-# A wait that would end after the message's expiry ends it now: expired, or without receipt if it may have arrived.
+# Only the holder of the newest lease writes (attempts is the fence), and only once: a row no longer CLAIMED was
+# settled by an earlier try of this statement whose answer was lost. A delivery report may have come first and raised
+# the state; it stays. A wait that would end after the message's expiry ends it now: expired, or without receipt if it
+# may have arrived.
 SETTLE = """
     UPDATE message m
        SET state = CASE WHEN m.state > 20 THEN greatest(m.state, s.state)
-                        WHEN s.state <= 20 AND now() + s.wait >= m.expires_at THEN CASE s.state WHEN 0 THEN 60 ELSE 50 END
-                        ELSE s.state END,
+                        WHEN s.state > 20 OR now() + s.wait < m.expires_at THEN s.state
+                        WHEN s.state = 0 THEN 60
+                        ELSE 50 END,
            run_at = now() + s.wait,
            handed_over_at = CASE s.state WHEN 30 THEN coalesce(m.handed_over_at, now()) ELSE m.handed_over_at END,
            settled_at = CASE WHEN m.settled_at IS NULL
@@ -30,8 +32,9 @@ SETTLE = """
            route = s.route,
            provider_id = coalesce(s.provider_id, m.provider_id),
            failure = s.failure
-      FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $5::interval[], $6::smallint[], $7::smallint[],
-                  $8::text[], $9::text[]) AS s (id, fence, route, state, wait, fault, doubt, provider_id, failure)
+      FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $5::interval[], $6::smallint[],
+                  $7::smallint[], $8::text[], $9::text[])
+           AS s (id, fence, route, state, wait, fault, doubt, provider_id, failure)
      WHERE m.id = s.id AND m.attempts = s.fence AND (m.state = 10 OR s.state >= 30)
     RETURNING m.id"""
 

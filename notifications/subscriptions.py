@@ -8,10 +8,12 @@ from lookup.sealing import Seal
 
 # A proof once given stays given: following again without one takes nothing away.
 FOLLOW = """
-    INSERT INTO subscription (dossier_id, contact_digest, owner_agency, state, proven, channel, address_sealed, language)
+    INSERT INTO subscription
+           (dossier_id, contact_digest, owner_agency, state, proven, channel, address_sealed, language)
     SELECT d.id, $2, d.owner_agency, 'active', $3, $4, $5, $6 FROM dossier d WHERE d.id = $1
     ON CONFLICT (dossier_id, contact_digest) DO UPDATE
-       SET state = 'active', proven = subscription.proven OR excluded.proven, language = excluded.language, changed_at = now()
+       SET state = 'active', proven = subscription.proven OR excluded.proven, language = excluded.language,
+           changed_at = now()
     RETURNING NOT EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = $2) AS told"""
 # The row is written for a contact that did not follow too: the registered phone is told without one.
 MUTE = """

@@ -1,7 +1,8 @@
 """The words of a notice: what happened, what you do next, where to ask, how to stop.
 
-Two forms, each in two languages (`catalogues/*.po`): `sms` without accents, one segment wherever code and phone have their
-usual length, and `full` for channels that carry accents and lines. What may be said is `lookup.disclosure`'s to decide.
+Two forms, each in two languages (`catalogues/*.po`): `sms` without accents, one segment wherever code and phone have
+their usual length, and `full` for channels that carry accents and lines. What may be said is `lookup.disclosure`'s to
+decide.
 """
 
 import re
@@ -19,7 +20,8 @@ from lookup.wording import Words, day, long_day, next_step, next_step_of, stage_
 WORDS = Words("notifications")
 SEGMENT = 160  # septets; every text below keeps to characters that take one each
 
-# How far along a stage is: a change to an earlier one is told as going back. Waiting for the citizen is part of the handling.
+# How far along a stage is: a change to an earlier one is told as going back. Waiting for the citizen is part of the
+# handling.
 _STEP = {Stage.RECEIVED: 0, Stage.IN_PROGRESS: 1, Stage.WAITING_FOR_YOU: 1, Stage.DONE: 2, Stage.CLOSED: 3}
 _HAS_DUE_DATE = frozenset({Status.ACCEPTED, Status.PROCESSING})
 _STAGE_HAS_DUE_DATE = frozenset({Stage.RECEIVED, Stage.IN_PROGRESS})

@@ -29,7 +29,8 @@ def failing(times: int, error: Exception) -> tuple[list[int], Callable[[], Await
 
 def restarts(loop: str) -> float:
     """What the counter shows."""
-    return RESTARTS.labels(loop)._value.get()
+    value: float = RESTARTS.labels(loop)._value.get()
+    return value
 
 
 async def test_a_loop_is_started_again_until_it_comes_to_its_end() -> None:

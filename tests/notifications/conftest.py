@@ -27,11 +27,12 @@ PHONE = Contact(channel=ChannelName.SMS, address="+84901234567")
 MORNING = datetime(2026, 11, 2, 2, tzinfo=UTC)
 
 ADD_DOSSIER = """
-    INSERT INTO dossier (id, version, owner_agency, receiving_agency, status, test, status_at, received_at, due_at, code,
-                         phone_digest, phone_sealed, asked)
+    INSERT INTO dossier (id, version, owner_agency, receiving_agency, status, test, status_at, received_at, due_at,
+                         code, phone_digest, phone_sealed, asked)
     VALUES (nextval('dossier_id'), 1, $1, $1, $2, $3, $4, $4, $5, $6, $7, $8, $9) RETURNING id"""
 ADD_EVENT = """
-    INSERT INTO dossier_event (dossier_id, event_key, at, owner_agency, sender_agency, status, test, from_facts, event_id)
+    INSERT INTO dossier_event
+           (dossier_id, event_key, at, owner_agency, sender_agency, status, test, from_facts, event_id)
     VALUES ($1, $2, $3, $4, $4, $5, false, false, 'e')"""
 MOVE = "UPDATE dossier SET status = $2, status_at = $3, version = version + 1 WHERE id = $1"
 
@@ -106,6 +107,12 @@ class Office:
         assert queued is not None
         return queued
 
+    async def until(self, question: str, *values: object) -> None:
+        """Ask until the answer is true; the store has no signal for it."""
+        async with asyncio.timeout(20):
+            while not await self.owner.fetchval(question, *values):
+                pass
+
     async def states(self) -> list[int]:
         """The states of all messages, oldest message first."""
         return [row["state"] for row in await self.owner.fetch("SELECT state FROM message ORDER BY id")]
@@ -128,12 +135,17 @@ async def notices(database: Database, seal: Seal) -> Notices:
     return Notices(seal, registry)
 
 
+def taken(message: Outgoing) -> HandedOver:
+    """The answer of a provider without names of its own."""
+    return HandedOver(provider_id=None)
+
+
 class Phones:
     """A sender that keeps what reached the phones, and does as told with each message."""
 
     def __init__(
         self,
-        answer: Callable[[Outgoing], HandedOver] = lambda message: HandedOver(provider_id=None),
+        answer: Callable[[Outgoing], HandedOver] = taken,
         *,
         name: str = "phones",
         concurrency: int = 10,
@@ -161,9 +173,9 @@ class Phones:
         await self._tell()
         try:
             await self.opened.wait()
-            taken = self._answer(message)
+            answer = self._answer(message)
             self.told.append(message)
-            return taken
+            return answer
         finally:
             self.busy -= 1
             await self._tell()

@@ -81,9 +81,7 @@ async def test_the_persons_last_chosen_language_wins(office: Office, worker: Con
     assert (await one(office, worker)).language == Language.ENGLISH
 
 
-async def test_lanes_are_served_in_order_and_within_a_lane_the_oldest_first(
-    office: Office, worker: Connection
-) -> None:
+async def test_lanes_are_served_in_order_and_within_a_lane_the_oldest_first(office: Office, worker: Connection) -> None:
     for inbound_id in range(1, 9):
         await office.answers("…", inbound_id=inbound_id)
     await office.owner.execute("UPDATE message SET lane = id % 3, run_at = now() - id * interval '1 second'")
@@ -162,9 +160,7 @@ async def test_a_waiting_notice_gives_way_to_a_newer_one_for_the_same_person(
     assert mine == [DeliveryState.SUPERSEDED, DeliveryState.CLAIMED]
 
 
-async def test_a_change_overtaken_in_its_batch_does_not_silence_the_newest(
-    office: Office, worker: Connection
-) -> None:
+async def test_a_change_overtaken_in_its_batch_does_not_silence_the_newest(office: Office, worker: Connection) -> None:
     dossier_id = await office.opens()
     await office.announces(office.change(dossier_id), office.change(dossier_id, newest=False))
     await claim(worker, [room()], LEASE)

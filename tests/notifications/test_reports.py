@@ -29,9 +29,7 @@ async def a_message(office: Office) -> int:
 
 async def test_a_report_before_our_own_note_of_the_hand_over_is_believed(office: Office, reports: Reports) -> None:
     message_id = await a_message(office)
-    assert await reports.report(
-        route="kannel", state=DeliveryState.DELIVERED, provider_word="1", message_id=message_id
-    )
+    assert await reports.report(route="kannel", state=DeliveryState.DELIVERED, provider_word="1", message_id=message_id)
     row = await office.owner.fetchrow("SELECT * FROM message")
     assert row["state"] == DeliveryState.DELIVERED
     assert row["route"] == "kannel"

@@ -122,9 +122,7 @@ def test_every_notice_is_one_plain_segment(status: Status, level: Level, languag
         an_office(disclosure=DisclosurePolicy.OPEN),
     )
     for before, due_at, wanted, office in product(befores, dues, asked, offices):
-        answer = an_answer(
-            status, code=LONGEST_USUAL_CODE, level=level, due_at=due_at, asked=wanted, office=office
-        )
+        answer = an_answer(status, code=LONGEST_USUAL_CODE, level=level, due_at=due_at, asked=wanted, office=office)
         assert_one_plain_segment(sms(answer, before, language))
 
 
@@ -161,9 +159,7 @@ def test_lateness_is_told_with_its_length_and_an_apology() -> None:
     late = an_answer(Status.PROCESSING, due_at=LATE)
     assert "qua han 4 ngay lam viec. Xin loi Ong/Ba." in sms(late)
     assert "4 working days late. We are sorry." in sms(late, language=EN)
-    assert "quá hạn 4 ngày làm việc. Chúng tôi xin lỗi." in notice(
-        late, None, channel=ChannelName.ZALO, language=VI
-    )
+    assert "quá hạn 4 ngày làm việc. Chúng tôi xin lỗi." in notice(late, None, channel=ChannelName.ZALO, language=VI)
     assert "Hen tra" not in sms(late)
 
 
