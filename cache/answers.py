@@ -112,7 +112,8 @@ class CachedDossiers:
             self.figures.nearby += 1
             return held.dossier
         search = self._searches.get(code)
-        if search is None or search.started + JOIN_LIMIT < now:
+        # While changes are heard, a search they overtake is taken off `_searches`; else it must be young to be joined.
+        if search is None or (search.started + JOIN_LIMIT < now and now >= self._link.good_until):
             search = self._begin(code, held.key if held else self._key(code), now)
         else:
             self.figures.joined += 1

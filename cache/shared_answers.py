@@ -75,10 +75,13 @@ class Record(NamedTuple):
 
 def read_record(raw: bytes | None) -> Record | None:
     """The answer in `raw`; None for nothing, for a floor, and for what is not ours."""
-    parts = raw.split(b"|", 3) if raw else ()
-    if len(parts) != 4 or not parts[1].isdigit():
+    if raw is None:
         return None
-    return Record(int(parts[1]) / 1000, parts[2], parts[3])
+    try:
+        _, until, epoch, payload = raw.split(b"|", 3)
+        return Record(int(until) / 1000, epoch, payload)
+    except ValueError:
+        return None
 
 
 def freshness_ends(key: bytes, found: PublicDossier | None, asked: float) -> float:

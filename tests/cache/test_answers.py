@@ -145,6 +145,19 @@ async def test_a_herd_asks_the_store_once(open_cache: OpenCache, redis_url: str,
     assert time.monotonic() - started < 1.5
 
 
+async def test_a_store_slower_than_the_herd_is_still_asked_once(
+    open_cache: OpenCache, redis_url: str, store: Store
+) -> None:
+    """As long as changes are heard, joining is safe however long a search takes."""
+    store.versions[CODE] = 1
+    store.delay = 0.8
+    cached = await open_cache(redis_url, store)
+    early = asyncio.create_task(cached.find(CODE))
+    await asyncio.sleep(0.7)
+    assert await cached.find(CODE) == await early
+    assert store.calls == 1
+
+
 async def test_an_unknown_code_is_remembered_shortly_and_void_on_creation(
     open_cache: OpenCache, redis_url: str, store: Store
 ) -> None:
