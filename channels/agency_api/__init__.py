@@ -1,0 +1,1 @@
+"""How agencies' systems push dossiers and changes: JSON, lines, CloudEvents, the national portal's messages."""

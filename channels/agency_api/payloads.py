@@ -1,0 +1,245 @@
+"""What agencies send, as JSON: the shapes of interface.md, and one human sentence for the first thing that is wrong."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from domain.errors import Invalid, Malformed, ServiceError, TooLarge
+
+MAX_ITEM = 65_536  # bytes of one dossier or event
+
+Word = Annotated[str, Meta(min_length=1, max_length=64)]
+EventId = Annotated[str, Meta(min_length=1, max_length=200)]
+OptionalText = Annotated[str, Meta(max_length=4000)] | UnsetType | None
+OptionalName = Annotated[str, Meta(max_length=300)] | UnsetType | None
+OptionalTime = Annotated[datetime, Meta(tz=True)] | UnsetType | None
+# Senders' own words are legal, and JSON Schema calls 4.0 an integer.
+RawStatus = int | float | Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class ProcedurePayload(Struct, forbid_unknown_fields=True):
+    """The administrative procedure (thủ tục hành chính)."""
+
+    code: Word
+    name: Annotated[str, Meta(max_length=1000)] | UnsetType | None = UNSET
+
+
+class ApplicantPayload(Struct, forbid_unknown_fields=True):
+    """The dossier's owner (chủ hồ sơ) and how to reach them."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=300)]
+    phone: Annotated[str, Meta(max_length=32)] | UnsetType | None = UNSET
+    email: Annotated[str, Meta(max_length=254)] | UnsetType | None = UNSET
+    kind: Annotated[str, Meta(max_length=50)] | UnsetType | None = UNSET
+
+
+class DossierPayload(Struct, forbid_unknown_fields=True):
+    """One dossier. `code` may be left out where the address names it."""
+
+    procedure: ProcedurePayload
+    receiving_agency: Annotated[str, Meta(min_length=1, max_length=35)]
+    filing_channel: int | float
+    applicant: ApplicantPayload
+    received_at: Annotated[datetime, Meta(tz=True)]
+    status: RawStatus
+    status_at: Annotated[datetime, Meta(tz=True)]
+    code: Word | UnsetType = UNSET
+    reference: Annotated[str, Meta(max_length=100)] | UnsetType | None = UNSET
+    resolving_agency: Annotated[str, Meta(min_length=1, max_length=35)] | UnsetType | None = UNSET
+    secret: Annotated[str, Meta(min_length=4, max_length=64)] | UnsetType | None = UNSET
+    due_at: OptionalTime = UNSET
+    finished_at: OptionalTime = UNSET
+    delivered_at: OptionalTime = UNSET
+    asked_of_applicant: OptionalText = UNSET
+    note: OptionalText = UNSET
+    extra: dict[str, Any] | UnsetType | None = UNSET
+    notify: bool | UnsetType = UNSET
+
+
+class EventPayload(Struct, forbid_unknown_fields=True):
+    """One change of status."""
+
+    id: EventId
+    code: Word
+    status: RawStatus
+    at: Annotated[datetime, Meta(tz=True)]
+    note: OptionalText = UNSET
+    office: OptionalName = UNSET
+    officer: OptionalName = UNSET
+    due_at: OptionalTime = UNSET
+    asked_of_applicant: OptionalText = UNSET
+    notify: bool | UnsetType = UNSET
+
+
+P = TypeVar("P", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """An item that is none: why, and what it calls itself as far as that can be told."""
+
+    error: ServiceError
+    code: str | None = None
+    event_id: str | None = None
+
+
+class Shape(Generic[P]):
+    """Reads JSON of one shape, one item or many.
+
+    What was understood is written again and compared with what was sent by the number of colons: members named twice
+    are the only way to lose one, since unknown members are refused. It costs a tenth of looking at every member.
+    """
+
+    def __init__(self, kind: type[P]) -> None:
+        self._one = msgspec.json.Decoder(kind)
+        self._many: msgspec.json.Decoder[list[P]] = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
+        self._encode = msgspec.json.Encoder().encode
+
+    def one(self, raw: bytes) -> P:
+        """The item in `raw`. Raises `Malformed`, `Invalid`, `TooLarge`."""
+        if len(raw) > MAX_ITEM:
+            raise TooLarge(f"One item may have {MAX_ITEM} bytes at most.")
+        item = decoded(self._one.decode, raw)
+        if self._encode(item).count(b":") != raw.count(b":"):
+            refuse_repeated_members(raw)
+        return item
+
+    def many(self, raw: bytes, count: int | None = None) -> list[P] | None:
+        """Every item of the array `raw`; None when one of them is faulty or there are not `count` of them."""
+        try:
+            items = self._many.decode(raw)
+            if count not in {None, len(items)} or self._encode(items).count(b":") != raw.count(b":"):
+                return None
+        except (ValueError, RecursionError):
+            return None
+        if len(raw) > MAX_ITEM and any(len(self._encode(item)) > MAX_ITEM for item in items):
+            return None
+        return items
+
+    def each(self, raws: Sequence[bytes]) -> list[P | Unreadable]:
+        """Every item by itself, faulty ones with the reason."""
+        found: list[P | Unreadable] = []
+        for raw in raws:
+            try:
+                found.append(self.one(raw))
+            except ServiceError as error:
+                found.append(unreadable(raw, error))
+        return found
+
+
+DOSSIERS = Shape(DossierPayload)
+EVENTS = Shape(EventPayload)
+_array_of_raw = msgspec.json.Decoder(list[msgspec.Raw])
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+
+
+def elements(body: bytes) -> list[bytes]:
+    """The elements of a JSON array, each as its own JSON text. Raises `Malformed`, `Invalid`."""
+    return [bytes(raw) for raw in decoded(_array_of_raw.decode, body)]
+
+
+def unreadable(raw: bytes, error: ServiceError) -> Unreadable:
+    """What can still be told of a faulty item, so that its sender finds it."""
+    if len(raw) > MAX_ITEM:
+        return Unreadable(error=error)
+    try:
+        members = _names.decode(raw)
+    except (ValueError, RecursionError):
+        return Unreadable(error=error)
+    return Unreadable(error=error, code=_short(members.get("code")), event_id=_short(members.get("id")))
+
+
+def _short(raw: msgspec.Raw | None) -> str | None:
+    if raw is None:
+        return None
+    try:
+        text = _text.decode(raw)
+    except ValueError:
+        return None
+    return text if len(text) <= 200 else None
+
+
+T = TypeVar("T")
+
+
+def decoded(decode: Callable[[bytes], T], raw: bytes) -> T:
+    """`decode(raw)`, its complaints as `Malformed` (no JSON) or `Invalid` (a member breaks a rule)."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except UnicodeDecodeError:
+        raise Malformed("The text is not UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise Malformed("This is not JSON (RFC 8259), or it is nested too deeply.") from None
+
+
+def refuse_repeated_members(raw: bytes) -> None:
+    """Raise `Invalid` when an object names a member twice: of two answers we would have to guess one."""
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(name for n, (name, _) in enumerate(pairs) if any(name == later for later, _ in pairs[n + 1 :]))
+            raise Invalid("A member is named twice.", field=twice[:100])
+        return found
+
+    try:
+        json.loads(raw, object_pairs_hook=members)
+    except (ValueError, RecursionError):
+        raise Malformed("This is not JSON (RFC 8259), or it is nested too deeply.") from None
+
+
+# --- msgspec's complaints in plain words; they never quote a value ---
+
+_PLACE = re.compile(r" - at `\$(?:\[\d*\])?\.?(.*?)`$")
+_MISSING = re.compile(r"Object missing required field `(.+?)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`", re.DOTALL)
+_WRONG_KIND = re.compile(r"Expected `(.+?)`, got `(.+?)`")
+_LENGTH = re.compile(r"Expected `(?:str|array|object)` of length (>=|<=) (\d+)")
+_KINDS = {
+    "str": "text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "an array",
+    "null": "null",
+    "datetime": "a time (RFC 3339, with offset)",
+}
+
+
+def _invalid(complaint: str) -> Invalid:
+    found = _PLACE.search(complaint)
+    place = found[1].strip("`") if found else ""
+    said = complaint[: found.start()] if found else complaint
+    if missing := _MISSING.match(said):
+        return Invalid("A required member is missing.", field=_path(place, missing[1]))
+    if unknown := _UNKNOWN.match(said):
+        return Invalid(
+            "There is no such member here; what has no place of its own belongs into `extra` of the dossier.",
+            field=_path(place, unknown[1])[:100],
+        )
+    field = place or None
+    if kind := _WRONG_KIND.match(said):
+        wanted = dict.fromkeys(_KINDS.get(name, name) for name in kind[1].split(" | ") if name != "null")
+        return Invalid(f"This must be {' or '.join(wanted)}, not {_KINDS.get(kind[2], kind[2])}.", field=field)
+    if length := _LENGTH.match(said):
+        limit = "at least" if length[1] == ">=" else "at most"
+        return Invalid(f"This must have {limit} {length[2]} characters.", field=field)
+    if "timezone" in said:
+        return Invalid("The time needs its offset, for example 2026-11-02T08:00:00+07:00.", field=field)
+    if "RFC3339" in said:
+        return Invalid("This is not a time as RFC 3339 writes it, for example 2026-11-02T08:00:00+07:00.", field=field)
+    return Invalid("The value cannot be taken.", field=field)
+
+
+def _path(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
