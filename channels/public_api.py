@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from channels.code_route import BY_CODE, WITH_PROOF, CodeRoute
 from channels.web.enquiries import Desk, answer_to, understood
 from channels.web.headers import defaults
-from channels.web.ready import Prepared
+from channels.web.ready import HeaderClock, ReadyResponse
 from channels.web.requests import small_body
 from domain.dossier import PublicDossier
 from domain.errors import Invalid, Malformed
@@ -18,9 +19,8 @@ from domain.vietnamese import clean
 from lookup.disclosure import Answer
 from lookup.wording import next_step, next_step_of, stage_label, status_label
 
-ROUTE_BY_CODE = "/api/v1/lookup/{code:.+}"
-ROUTE_WITH_PROOF = "/api/v1/lookup"
-MOST_PREPARED = 20_000  # encoded answers per process, about 1.5 kB each
+LIMITED_ROUTES = frozenset({BY_CODE, WITH_PROOF})  # against the look-ups of one address
+MOST_READY = 20_000  # encoded answers per process, about 1.5 kB each
 _MINUTE = 60
 
 
@@ -41,42 +41,44 @@ class PublicLookup:
         self._at_hand = at_hand
         _, headers = defaults(secure=secure)
         self._headers = {**headers, "Content-Type": "application/json"}
-        self._prepared: dict[str, tuple[str, PublicDossier, Prepared]] = {}  # by request target, as it was sent
+        self._clock = HeaderClock()
+        self._ready: dict[str, tuple[str, PublicDossier, ReadyResponse]] = {}  # by request target, as it was sent
         self._minute_ends = 0.0
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """GET and POST /api/v1/lookup."""
-        return [web.get(ROUTE_BY_CODE, self.by_code), web.post(ROUTE_WITH_PROOF, self.with_proof)]
+        return [CodeRoute(self.by_code), web.post(WITH_PROOF, self.with_proof)]
 
     async def by_code(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/lookup/{code}: level L0; `?lang=en` for English labels."""
         now = time()
         if now >= self._minute_ends:
-            self._prepared.clear()
+            self._ready.clear()
             self._minute_ends = now - now % _MINUTE + _MINUTE
-        kept = self._prepared.get(request.raw_path)
+        kept = self._ready.get(request.raw_path)
         if kept is not None:
-            code, dossier, prepared = kept
+            code, dossier, response = kept
             if self._at_hand(code) is dossier:
-                return prepared.to(request)
-        return await self._newly_prepared(request)
+                return response.to(request)
+        return await self._newly_encoded(request)
 
-    async def _newly_prepared(self, request: web.Request) -> web.StreamResponse:
+    async def _newly_encoded(self, request: web.Request) -> web.StreamResponse:
         minute_ends = self._minute_ends
         typed = understood(request.match_info["code"])
         before = self._at_hand(typed.code)
         answer = await answer_to(self._desk, typed)
-        prepared = Prepared(self._headers, msgspec.json.encode(public_json(answer, _language(request))))
+        body = msgspec.json.encode(public_json(answer, _language(request)))
+        response = ReadyResponse(self._headers, body, self._clock)
         # Kept only if the dossier was at hand all the while: then it is the one the answer was made from.
         if (
             before is not None
             and before.code == answer.code
             and self._at_hand(answer.code) is before
             and minute_ends == self._minute_ends
-            and len(self._prepared) < MOST_PREPARED
+            and len(self._ready) < MOST_READY
         ):
-            self._prepared[request.raw_path] = (answer.code, before, prepared)
-        return prepared.to(request)
+            self._ready[request.raw_path] = (answer.code, before, response)
+        return response.to(request)
 
     async def with_proof(self, request: web.Request) -> web.Response:
         """POST /api/v1/lookup with `{"code", "proof"}`: level L1."""

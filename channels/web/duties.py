@@ -4,27 +4,26 @@ import re
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
-from email.utils import formatdate
 from itertools import count
 from secrets import token_hex
 from time import gmtime, perf_counter, strftime, time
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from cache.limits import Limit, Limits
 from channels.web.access_log import AccessLog
+from channels.web.figures import Figure, Figures
 from channels.web.headers import defaults
 from channels.web.problems import Problem, problem_json, problem_of
-from channels.web.ready import Ready
 from channels.web.visitors import Visitor, Visitors
 from domain.errors import TooMany
 
-REQUEST_ID = web.RequestKey("request_id", str)
-CLIENT_ADDRESS = web.RequestKey("client_address", str)  # what limits count by; personal data, never logged
+REQUEST_ID = web.RequestKey("request_id", bytes)  # 16 or 32 hexadecimal digits
 
 logger = structlog.get_logger(__name__)
 
@@ -34,18 +33,30 @@ _FOR_MACHINES = ("/api/", "/webhooks/", "/dvcqg/", "/healthz", "/readyz")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = _SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 _GONE = 499  # the client left before the answer; the number nginx uses
-_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class _Outcome:
+    """Requests of one route that ended one way: their figure, and the part of the log line they share."""
+
+    __slots__ = ("figure", "logged")
+
+    def __init__(self, figure: Figure) -> None:
+        route, method, status = figure.labels
+        self.figure = figure
+        self.logged = (
+            f'Z","level":"info","event":"request","route":"{route}","method":"{method}","status":{status},"us":'
+        ).encode()
 
 
 class _Route:
-    """One route: its name in figures and logs, whether it counts against the limit, and its figures by status."""
+    """One route: its name in figures and logs, whether it counts against the limit, and its outcomes."""
 
-    __slots__ = ("figures", "limited", "name")
+    __slots__ = ("limited", "name", "outcomes")
 
     def __init__(self, name: str, *, limited: bool) -> None:
         self.name = name
         self.limited = limited
-        self.figures: dict[int, Histogram] = {}
+        self.outcomes: dict[tuple[str, int], _Outcome] = {}
 
 
 class Duties:
@@ -68,28 +79,21 @@ class Duties:
         problem_page: Callable[[web.Request, Problem], web.Response],
     ) -> None:
         self._visitors = visitors
-        self._limits = limits
-        self._lookup_limit = lookup_limit
-        self._limited = frozenset() if lookup_limit.off else limited
+        self._spend = limits.local(lookup_limit)
+        self._limited = limited
         self._log = log
         self._page_headers, self._data_headers = defaults(secure=secure)
         self._problem_page = problem_page
-        self._seconds = Histogram(
-            "motma_http_request_seconds",
-            "Time to answer a request.",
-            ("route", "status"),
-            buckets=_BUCKETS,
-            registry=registry,
-        )
+        self._figures = Figures()
+        registry.register(self._figures)
         lost = Gauge("motma_access_log_lost_lines", "Lines lost because their reader stood still.", registry=registry)
         lost.set_function(lambda: log.lost)
         self._routes: dict[web.AbstractRoute, _Route] = {}
         self._nowhere = _Route("none", limited=False)
-        self._process = token_hex(8)
+        self._process = token_hex(4).encode()
         self._numbers = count()
         self._second = 0.0  # when the present second began, by perf_counter
-        self._date = b""
-        self._stamp = ""
+        self._stamp = b""
 
     def install(self, app: web.Application) -> None:
         """Serve `app` under these duties. No other middleware should stand outside of this one."""
@@ -105,31 +109,27 @@ class Duties:
         route = self._routes.get(request.match_info.route) or self._meet(request.match_info.route)
         visitor = self._visitors.of(request)
         parent = request.headers.get("traceparent")
-        request_id = self._trace(parent) if parent else f"{self._process}{next(self._numbers):016x}"
+        request_id = (parent and _trace(parent)) or b"%b%08x" % (self._process, next(self._numbers))
         request[REQUEST_ID] = request_id
-        request[CLIENT_ADDRESS] = visitor.address
         try:
-            if route.limited:
-                self._count(visitor)
+            if route.limited and (wait := self._spend(visitor.address)):
+                _refuse_for(wait)
             if request.method not in _SAFE:
                 _refuse_foreign_sites(request)
             response = await handler(request)
         except Exception as error:
             response = self._refusal(request, error, route)
         except BaseException:
-            self._record(route, request.method, _GONE, perf_counter() - began, visitor, request_id)
+            self._record(route, request.method, _GONE, began, visitor, request_id)
             raise
-        if isinstance(response, Ready):
-            response.stamp(self._date, request_id.encode())
-        self._record(route, request.method, response.status, perf_counter() - began, visitor, request_id)
+        self._record(route, request.method, response.status, began, visitor, request_id)
         return response
 
     def _new_second(self, began: float) -> None:
-        """What changes with the second: the Date header and the time of log lines."""
+        """The time of log lines, written out once a second."""
         now = time()
         self._second = began - now % 1
-        self._date = f"{formatdate(now, usegmt=True)}\r\nX-Request-Id: ".encode()
-        self._stamp = strftime("%Y-%m-%dT%H:%M:%S", gmtime(now))
+        self._stamp = strftime("%Y-%m-%dT%H:%M:%S", gmtime(now)).encode()
 
     def _meet(self, route: web.AbstractRoute) -> _Route:
         """A route seen for the first time. What matches none gets one name, else strangers could invent names."""
@@ -139,29 +139,27 @@ class Duties:
         met = self._routes[route] = _Route(name, limited=name in self._limited)
         return met
 
-    def _count(self, visitor: Visitor) -> None:
-        """One look-up more from this address. Raises `TooMany`."""
-        verdict = self._limits.take_local(self._lookup_limit, visitor.address)
-        if not verdict.allowed:
-            raise TooMany("Too many look-ups from this address.", after=timedelta(seconds=verdict.retry_after))
-
-    def _trace(self, parent: str) -> str:
-        found = _TRACEPARENT.fullmatch(parent)
-        return found[1] if found else f"{self._process}{next(self._numbers):016x}"
-
     def _record(
-        self, route: _Route, method: str, status: int, seconds: float, visitor: Visitor, request_id: str
+        self, route: _Route, method: str, status: int, began: float, visitor: Visitor, request_id: bytes
     ) -> None:
-        figure = route.figures.get(status)
-        if figure is None:
-            figure = route.figures[status] = self._seconds.labels(route.name, str(status))
-        figure.observe(seconds)
-        line = (
-            f'{{"timestamp":"{self._stamp}.{int((perf_counter() - self._second) * 1000) % 1000:03d}Z","level":"info",'
-            f'"event":"request","route":"{route.name}","method":"{method if method in _METHODS else "other"}",'
-            f'"status":{status},"ms":{seconds * 1000:.2f},"address":"{visitor.shown}","id":"{request_id}"}}\n'
+        """Count and log one request."""
+        outcome = route.outcomes.get((method, status))
+        if outcome is None:
+            known = method if method in _METHODS else "other"  # a method is any word a client likes
+            outcome = route.outcomes[known, status] = _Outcome(self._figures.of(route.name, known, status))
+        seconds = perf_counter() - began
+        outcome.figure.add(seconds)
+        self._log.add(
+            b'{"timestamp":"%b.%03d%b%d,"address":"%b","id":"%b"}\n'
+            % (
+                self._stamp,
+                (began - self._second) * 1000,
+                outcome.logged,
+                seconds * 1_000_000,
+                visitor.shown,
+                request_id,
+            )
         )
-        self._log.add(line.encode())
 
     def _refusal(self, request: web.Request, error: Exception, route: _Route) -> web.StreamResponse:
         """The response that tells of `error`, to a person or to a machine."""
@@ -169,12 +167,12 @@ class Duties:
             return web.Response(status=error.status, headers={hdrs.LOCATION: error.headers[hdrs.LOCATION]})
         if request.writer.output_size > 0 or isinstance(error, ConnectionError):
             raise error  # too late to say anything
-        problem = problem_of(error)
+        problem, request_id = problem_of(error), request[REQUEST_ID].decode()
         if problem.ours:
             # The message of an unknown error may quote what it choked on, which may be personal: places only.
-            logger.error("fault", route=route.name, id=request[REQUEST_ID], kind=_kind(error), places=_places(error))
+            logger.error("fault", route=route.name, id=request_id, kind=_kind(error), places=_places(error))
         if request.path.startswith(_FOR_MACHINES):
-            return problem_json(problem, request[REQUEST_ID])
+            return problem_json(problem, request_id)
         return self._problem_page(request, problem)
 
     async def _dress(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -182,8 +180,18 @@ class Duties:
         page = response.content_type == "text/html"
         for name, value in (self._page_headers if page else self._data_headers).items():
             response.headers.setdefault(name, value)
-        response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+        response.headers["X-Request-Id"] = request[REQUEST_ID].decode()
         response.headers.popall(hdrs.SERVER, None)
+
+
+def _trace(parent: str) -> bytes | None:
+    """The id of the trace that the caller's request belongs to."""
+    found = _TRACEPARENT.fullmatch(parent)
+    return found[1].encode() if found else None
+
+
+def _refuse_for(wait: float) -> NoReturn:
+    raise TooMany("Too many look-ups from this address.", after=timedelta(seconds=wait))
 
 
 def _refuse_foreign_sites(request: web.Request) -> None:

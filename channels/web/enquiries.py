@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from domain.errors import MalformedCode, NotFound
+from domain.vietnamese import clean
 from lookup.code_finder import ReadingKind, read
 from lookup.disclosure import Answer
 
@@ -57,6 +58,7 @@ class NotACode(MalformedCode):
 class Typed:
     """A typed code: exact keys to try, likeliest first, and whether more was typed beside it."""
 
+    text: str  # as typed, cleaned; it holds no number that is a person's own
     candidates: tuple[str, ...]
     resembles_receipt_number: bool
     has_more: bool
@@ -75,6 +77,7 @@ def understood(text: str) -> Typed:
     if not reading.candidates:
         raise NotACode(_INSTEAD.get(reading.kind))
     return Typed(
+        text=clean(text),
         candidates=reading.candidates,
         resembles_receipt_number=reading.resembles_receipt_number,
         has_more=bool(reading.rest),

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from datetime import timedelta
 from urllib.parse import parse_qs
 
@@ -11,12 +12,13 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from channels.web.assets import Assets
-from channels.web.duties import CLIENT_ADDRESS, REQUEST_ID
+from channels.web.duties import REQUEST_ID
 from channels.web.enquiries import Desk, NotACode, Typed, TypedInstead, answer_to, understood
 from channels.web.problems import Problem
 from channels.web.rendering import Pages
 from channels.web.requests import small_body
 from channels.web.views import answer_view, wait_words
+from channels.web.visitors import Visitors
 from domain.errors import Malformed, NotFound, TooMany, Unavailable
 from domain.vietnamese import clean
 from lookup.disclosure import Answer
@@ -24,11 +26,12 @@ from lookup.wording import Words
 
 _WORDS = Words("channels.web")
 # Yields each time the answer about a code may have changed; never ends by itself.
-Watch = Callable[[str], AsyncIterator[None]]
+Watch = Callable[[str], AsyncGenerator[object, None]]
 
 MOST_STREAMS = 2_000  # live pages per process
 MOST_STREAMS_OF_ONE = 20  # per address: a whole office may share one
 LONGEST_STREAM = timedelta(minutes=30)  # the browser comes back by itself
+LIMITED_ROUTES = frozenset({"/tra-cuu"})  # against the look-ups of one address
 _NEVER_KEPT = {"Cache-Control": "no-store"}
 _MANY_DIGITS = 9  # an unreadable text with this many may hold a citizen's ID
 _UNREADABLE = "nothing"
@@ -38,11 +41,21 @@ _INSTEAD = frozenset(TypedInstead) | {_UNREADABLE}
 class WebPages:
     """Routes of the pages; `desk` answers, `watch` tells of changes, `sms_number` is ours or None."""
 
-    def __init__(self, *, pages: Pages, assets: Assets, desk: Desk, watch: Watch, sms_number: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        pages: Pages,
+        assets: Assets,
+        desk: Desk,
+        watch: Watch,
+        visitors: Visitors,
+        sms_number: str | None,
+    ) -> None:
         self._pages = pages
         self._assets = assets
         self._desk = desk
         self._watch = watch
+        self._visitors = visitors
         self._sms_number = sms_number
         self._streams: Counter[str] = Counter()
         self._open: set[EventSourceResponse] = set()
@@ -143,7 +156,7 @@ class WebPages:
             status=404,
             headers=_NEVER_KEPT,
             language_url=str(request.rel_url.with_query(code=typed.code, lang=self._pages.other_language(request))),
-            typed=typed.code,
+            typed=typed.text,
             receipt_number=typed.resembles_receipt_number,
             with_proof=with_proof,
         )
@@ -157,11 +170,11 @@ class WebPages:
             "problem.html",
             status=problem.status,
             headers={**_NEVER_KEPT, **dict(problem.headers)},
-            language_url="/",
+            language_url=f"/?lang={self._pages.other_language(request)}",
             words=words,
             wait=wait_words(problem.after, language) if problem.after else "",
             urgent=problem.code in {TooMany.code, Unavailable.code},
-            reference=request[REQUEST_ID] if problem.ours else "",
+            reference=request[REQUEST_ID].decode() if problem.ours else "",
         )
 
     # --- live news ---
@@ -169,7 +182,7 @@ class WebPages:
     async def live(self, request: web.Request) -> web.StreamResponse:
         """GET /tra-cuu/live?code=…: an event `changed` when the answer may be another, for any code."""
         code = understood(request.query.get("code", "")).code
-        address = request[CLIENT_ADDRESS]
+        address = self._visitors.of(request).address
         if self._streams.total() >= MOST_STREAMS:
             raise Unavailable("There are too many live pages.", after=timedelta(minutes=1))
         if self._streams[address] >= MOST_STREAMS_OF_ONE:
@@ -186,8 +199,9 @@ class WebPages:
         """Send news of `code` until the reader leaves, which the stream's own pings notice, or the time is up."""
 
         async def forward() -> None:
-            async for _ in self._watch(code):
-                await stream.send("", event="changed")
+            async with aclosing(self._watch(code)) as changes:
+                async for _ in changes:
+                    await stream.send("", event="changed")
 
         self._open.add(stream)
         forwarding = asyncio.create_task(forward())

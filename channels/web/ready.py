@@ -1,28 +1,47 @@
 """Responses whose bytes are known before they are asked for: one header block, one write."""
 
 from collections.abc import Mapping
+from email.utils import formatdate
+from time import time
 
 from aiohttp import HttpVersion11, hdrs, web
 
-_MOST_UNREAD = 65_536  # bytes written and not yet taken: beyond that a reader must be waited for
+from channels.web.duties import REQUEST_ID
+
+_MOST_UNREAD = 65_536  # bytes written and not yet taken: beyond that the reader must be waited for
 
 
-class Prepared:
-    """One encoded answer: `headers` and `body` for any client, and the start of the block for the usual one.
+class HeaderClock:
+    """The Date header, made once a second, with the name of the header after it."""
 
-    The block lacks what differs from one response to the next: Date and X-Request-Id.
+    def __init__(self) -> None:
+        self._ends = 0.0
+        self._lines = b""
+
+    def lines(self) -> bytes:
+        """`Date: … X-Request-Id: `, to be completed with the id."""
+        now = time()
+        if now >= self._ends:
+            self._ends = now - now % 1 + 1
+            self._lines = f"Date: {formatdate(now, usegmt=True)}\r\nX-Request-Id: ".encode()
+        return self._lines
+
+
+class ReadyResponse(web.StreamResponse):
+    """One 200 answer, encoded once and sent to any number of requests: it keeps nothing of any of them.
+
+    Its headers are complete but for Date and X-Request-Id, so the hooks of ordinary responses are not run.
     """
 
-    __slots__ = ("body", "head", "headers")
-
-    def __init__(self, headers: Mapping[str, str], body: bytes) -> None:
-        self.headers = headers
-        self.body = body
+    def __init__(self, headers: Mapping[str, str], body: bytes, clock: HeaderClock) -> None:
+        super().__init__(headers=headers)
+        self._clock = clock
+        self._content = body
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.head = f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(body)}\r\nDate: ".encode("latin-1")
+        self._head = f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(body)}\r\n".encode("latin-1")
 
     def to(self, request: web.Request) -> web.StreamResponse:
-        """A response to `request`: in one write where client and connection allow it, else an ordinary one."""
+        """The answer to `request`: this, where the connection takes it in one write, else an ordinary response."""
         transport = request.transport
         if (
             request.method == hdrs.METH_GET
@@ -31,41 +50,20 @@ class Prepared:
             and transport is not None
             and transport.get_write_buffer_size() < _MOST_UNREAD
         ):
-            return Ready(self)
-        return web.Response(headers=self.headers, body=self.body)
-
-
-class Ready(web.StreamResponse):
-    """A response that is written as it stands; `stamp` completes its header block."""
-
-    _block = b""
-
-    def __init__(self, prepared: Prepared) -> None:
-        super().__init__()
-        self._prepared_answer = prepared
-
-    def stamp(self, date: bytes, request_id: bytes) -> None:
-        """Complete the block; `date` ends with the name of the next header."""
-        answer = self._prepared_answer
-        self._block = b"%b%b%b\r\n\r\n%b" % (answer.head, date, request_id, answer.body)
+            return self
+        return web.Response(headers=self.headers, body=self._content)
 
     @property
     def keep_alive(self) -> bool:
         """Only connections that stay open get such a response."""
         return True
 
-    @property
-    def prepared(self) -> bool:
-        """Whether it was sent."""
-        return not self._block
-
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Send it."""
+        """Send everything."""
         transport = request.transport
-        if transport is None or transport.is_closing():
+        if transport is None:
             raise ConnectionResetError("The client has gone.")
-        transport.write(self._block)
-        self._block = b""
+        transport.write(b"%b%b%b\r\n\r\n%b" % (self._head, self._clock.lines(), request[REQUEST_ID], self._content))
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing remains to be sent."""

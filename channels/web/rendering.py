@@ -1,6 +1,7 @@
 """Turning templates into pages: one frame, two languages, strict about what is missing."""
 
 import gzip
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -68,7 +69,13 @@ class Pages:
             **context,
         )
         body = html.encode()
-        response = web.Response(status=status, headers={"Cache-Control": "private, no-cache", **(headers or {})})
+        sent = {"Cache-Control": "private, no-cache", **(headers or {})}
+        if status == web.HTTPOk.status_code and "no-store" not in sent["Cache-Control"]:
+            # A page that looks for news and finds none costs a phone a few hundred bytes.
+            sent["ETag"] = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
+            if request.headers.get("If-None-Match") == sent["ETag"]:
+                return web.Response(status=304, headers=sent)
+        response = web.Response(status=status, headers=sent)
         response.headers["Vary"] = "Cookie, Accept-Encoding"
         response.headers["Content-Language"] = language
         response.content_type, response.charset = "text/html", "utf-8"

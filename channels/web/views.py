@@ -31,7 +31,7 @@ class Moment:
     """One change as the holder may see it."""
 
     at: str
-    label: str
+    label: str  # empty where the stage says it already
     office: str | None
 
 
@@ -97,9 +97,9 @@ def answer_view(answer: Answer, language: Language, *, sms_number: str | None) -
         office=_office(answer.agency, language),
         journey=_journey(answer, language),
         facts=_facts(proven, language) if proven else (),
-        as_of=moment(answer.as_of, language),
+        as_of=_unbroken(moment(answer.as_of, language)),
         fresh=answer.fresh,
-        follow=f"sms:{sms_number}?&body={quote(f'THEO DOI {answer.code}')}" if sms_number else None,
+        follow=_follow(answer, sms_number),
     )
 
 
@@ -153,7 +153,8 @@ def _due(answer: Answer, language: Language) -> str | None:
     """The day the result is due, while that day still counts: a supplement starts the term anew."""
     if answer.due_on is None or answer.stage not in {Stage.RECEIVED, Stage.IN_PROGRESS}:
         return None
-    return _WORDS.say(language, "answer.due", day=long_day(answer.due_on, language))
+    key = "answer.due" if answer.on_time else "answer.was_due"
+    return _WORDS.say(language, key, day=_unbroken(long_day(answer.due_on, language)))
 
 
 def _office(agency: Agency, language: Language) -> OfficeView:
@@ -162,6 +163,13 @@ def _office(agency: Agency, language: Language) -> OfficeView:
     plus = "+" if agency.phone.lstrip().startswith("+") else ""
     call = f"tel:{plus}{dialled}" if dialled else None
     return OfficeView(name=name, phone=agency.phone, call=call, address=agency.address)
+
+
+def _follow(answer: Answer, sms_number: str | None) -> str | None:
+    """An address that opens a text message on phones of either kind: one reads `?body`, the other `&body`."""
+    if sms_number is None or answer.stage is Stage.CLOSED:
+        return None
+    return f"sms:{sms_number}?&body={quote(f'THEO DOI {answer.code}')}"
 
 
 # --- the journey ---
@@ -207,12 +215,25 @@ def _steps_of(timeline: tuple[HistoryEntry, ...], language: Language) -> list[St
             place="current" if run is runs[-1] else "past",
             label=stage_label(STAGE_OF[run[0].status], language),
             moments=tuple(
-                Moment(at=moment(entry.at, language), label=status_label(entry.status, language), office=entry.office)
+                Moment(
+                    at=_unbroken(moment(entry.at, language)), label=_label(entry.status, language), office=entry.office
+                )
                 for entry in run
             ),
         )
         for run in runs
     ]
+
+
+def _label(status: Status, language: Language) -> str:
+    """The status, where the stage leaves open which."""
+    alone = sum(stage is STAGE_OF[status] for stage in STAGE_OF.values()) == 1
+    return "" if alone else status_label(status, language)
+
+
+def _unbroken(text: str) -> str:
+    """A date that stays on one line."""
+    return text.replace(" ", "\u00a0")
 
 
 def _facts(proven: ProvenPart, language: Language) -> tuple[tuple[str, str], ...]:

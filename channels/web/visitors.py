@@ -17,7 +17,7 @@ class Visitor:
     """One client address. `address` counts against limits (of IPv6 the /64); `shown` is its digest, for logs."""
 
     address: str
-    shown: str
+    shown: bytes
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -62,7 +62,7 @@ class Visitors:
         known = self._known.get(address)
         if known is None:
             counted = _counted(address)
-            known = Visitor(counted, self._seal.digest("address", counted).hex()[:16])
+            known = Visitor(counted, self._seal.digest("address", counted).hex()[:16].encode())
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             self._known[address] = known
