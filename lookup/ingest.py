@@ -67,7 +67,8 @@ _REFUSED_DATA = (
     ValueError,
 )
 _AWAY: tuple[type[BaseException], ...] = (*DATABASE_AWAY, Unavailable)
-_COLLISION = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# Two writers in each other's way. The lock limit is as short as PostgreSQL's deadlock check: either may end a circle.
+_COLLISION = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 _STORED = ItemResult(outcome=Outcome.STORED)
 _DUPLICATE = ItemResult(outcome=Outcome.DUPLICATE)
