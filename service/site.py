@@ -20,6 +20,8 @@ from channels.guesses import GuardedDesk, SharedBudget
 from channels.inbound import Inbox
 from channels.open_channels import MANNERS, OpenChannels, Surroundings, open_channels
 from channels.public_api import PublicLookup
+from channels.simulator.gateway import SimulatedGateway
+from channels.simulator.pages import SimulatorPages
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
 from channels.web.duties import Duties
@@ -28,6 +30,7 @@ from channels.web.rendering import Pages
 from channels.web.visitors import Network, Visitors, networks
 from database.pool import Role
 from database.supervision import supervised
+from domain.contact import ChannelName
 from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
 from notifications.reports import Reports
@@ -43,7 +46,7 @@ LARGEST_BODY = 16 * 1024 * 1024  # bytes; routes have smaller limits of their ow
 GRACE_SECONDS = 15.0
 LIMITED_ROUTES = frozenset({"/tra-cuu", "/api/v1/lookup", "/api/v1/lookup/{code}"})
 REPLIES_PER_PERSON = Limit.parse("replies", "10/hour", burst=10)
-WORKER_PORTS = 100  # a worker's metrics stand this far above the first one's at most
+SIMULATED_NUMBER = "8088"
 
 
 @asynccontextmanager
@@ -57,15 +60,19 @@ async def open_site(
         )
         inbox = _inbox(core)
         channels = _channels(settings, core, inbox, http)
+        senders = channels.senders()
+        gateway = _simulated(settings, core, inbox) if settings.development and ChannelName.SMS not in senders else None
+        if gateway is not None:
+            senders[ChannelName.SMS] = gateway
         await stack.enter_async_context(_admin(settings, worker))
         if "dispatcher" in roles:
-            dispatcher = Dispatcher(core.database, channels.senders(), Notices(core.seal, core.registry))
+            dispatcher = Dispatcher(core.database, senders, Notices(core.seal, core.registry))
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
         if "web" not in roles:
             yield None
             return
         await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
-        yield await stack.enter_async_context(_serving(settings, core, channels))
+        yield await stack.enter_async_context(_serving(settings, core, channels, gateway))
 
 
 def _inbox(core: Core) -> Inbox:
@@ -92,6 +99,11 @@ def _channels(settings: Settings, core: Core, inbox: Inbox, http: aiohttp.Client
     return open_channels(lambda kind, prefix: read(kind, os.environ, prefix=prefix), around)
 
 
+def _simulated(settings: Settings, core: Core, inbox: Inbox) -> SimulatedGateway:
+    number = settings.sms_number or SIMULATED_NUMBER
+    return SimulatedGateway(number=number, heard=inbox.heard, reports=Reports(core.database))
+
+
 def public_url(settings: Settings) -> str:
     """Where citizens and gateways reach us, without a slash at the end."""
     return (settings.public_url or f"http://{settings.listen}").rstrip("/")
@@ -111,9 +123,11 @@ async def _working(name: str, run: Callable[[], Awaitable[None]], stop: Callable
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, core: Core, channels: OpenChannels) -> AsyncIterator[str]:
+async def _serving(
+    settings: Settings, core: Core, channels: OpenChannels, gateway: SimulatedGateway | None
+) -> AsyncIterator[str]:
     secure = public_url(settings).startswith("https://")
-    packages = ("channels.web",)
+    packages = ("channels.web", "channels.simulator") if gateway is not None else ("channels.web",)
     assets = Assets(packages)
     rendering = Pages(assets=assets, secure=secure, packages=packages)
     desk = GuardedDesk(core.desk, core.limits)
@@ -134,7 +148,8 @@ async def _serving(settings: Settings, core: Core, channels: OpenChannels) -> As
         }
     )
     app = web.Application(client_max_size=LARGEST_BODY)
-    for part in (lookup, pages, channels, health):
+    simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
+    for part in (lookup, pages, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
     duties = Duties(
         visitors=visitors,
@@ -153,6 +168,8 @@ async def _serving(settings: Settings, core: Core, channels: OpenChannels) -> As
             yield f"http://{settings.listen.rpartition(':')[0]}:{bound}"
         finally:
             await pages.close()
+            if simulator:
+                await simulator.close()
 
 
 def _proxies(settings: Settings) -> tuple[Network, ...]:

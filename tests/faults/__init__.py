@@ -1,0 +1,1 @@
+"""The guarantees under fault and load, against real processes, each with the mutant that breaks it."""

@@ -1,0 +1,121 @@
+"""`./run faults`: each guarantee under its fault, with figures; `--mutants` shows that each proof can fail."""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+
+from tests.faults.answers_under_fault import no_herd, no_stale_answer, redis_faults
+from tests.faults.evidence import Evidence
+from tests.faults.mutants import MUTANTS
+from tests.faults.no_loss import killed_postgresql, killed_processes
+from tests.faults.one_effect import any_order, bad_items, same_key
+from tests.faults.rig import NO_MUTANT
+
+Proof = Callable[..., Awaitable[Evidence]]
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """One guarantee's proof at each scale, and the mutants it must catch."""
+
+    slice: Proof
+    default: Proof
+    long: Proof
+    mutants: tuple[str, ...]
+
+
+PROOFS: dict[str, Proofs] = {
+    "G01-G02": Proofs(
+        partial(killed_processes, seconds=15, rate=150, every=4),
+        partial(killed_processes, seconds=60, rate=300),
+        partial(killed_processes, seconds=600, rate=300),
+        ("ack_before_commit", "lease_too_short"),
+    ),
+    "G05": Proofs(
+        partial(same_key, requests=10),
+        partial(same_key, requests=100),
+        partial(same_key, requests=1000),
+        ("no_idempotency",),
+    ),
+    "G06": Proofs(bad_items, bad_items, bad_items, ("all_or_nothing",)),
+    "G07": Proofs(
+        partial(any_order, dossiers=200),
+        partial(any_order, dossiers=2_000),
+        partial(any_order, dossiers=10_000),
+        ("last_write_wins",),
+    ),
+    "G15": Proofs(
+        partial(redis_faults, phase=2.5),
+        partial(redis_faults, phase=15),
+        partial(redis_faults, phase=60, look_ups=300),
+        ("no_breaker",),
+    ),
+    "G16": Proofs(
+        partial(no_stale_answer, writes=1_000),
+        partial(no_stale_answer, writes=5_000),
+        partial(no_stale_answer, writes=50_000),
+        ("plain_set",),
+    ),
+    "G18": Proofs(no_herd, no_herd, no_herd, ("no_single_flight",)),
+    "G25": Proofs(
+        partial(killed_postgresql, kills=1, rate=150),
+        partial(killed_postgresql, kills=3, rate=300),
+        partial(killed_postgresql, kills=5, rate=300),
+        ("commit_without_waiting",),
+    ),
+}
+
+
+def main() -> None:
+    """Prove everything asked for; exit code 1 when a guarantee was broken, or a mutant was not caught."""
+    top = argparse.ArgumentParser(prog="./run faults", description=__doc__)
+    scale = top.add_mutually_exclusive_group()
+    scale.add_argument("--slice", dest="scale", action="store_const", const="slice", help="small, for CI")
+    scale.add_argument(
+        "--long", dest="scale", action="store_const", const="long", help="as guarantees.md has it; hours"
+    )
+    top.add_argument("--only", metavar="G01-G02,…", help=f"some of: {', '.join(PROOFS)}")
+    top.add_argument("--mutants", action="store_true", help="run each proof with its guards taken away: it must fail")
+    top.add_argument("--one", nargs=3, help=argparse.SUPPRESS)  # proof, mutant, scale: in a process of its own
+    given = top.parse_args()
+    if given.one:
+        print(json.dumps(asdict(asyncio.run(_one(*given.one)))))
+        return
+    names = given.only.split(",") if given.only else list(PROOFS)
+    wrong = 0
+    for name in names:
+        for mutant in PROOFS[name].mutants if given.mutants else (NO_MUTANT,):
+            began = time.monotonic()
+            evidence = _in_own_process(name, mutant, given.scale or "default")
+            good = evidence.kept == (mutant == NO_MUTANT)
+            wrong += not good
+            label = "" if mutant == NO_MUTANT else f"without {mutant}: {'caught' if good else 'NOT CAUGHT'}: "
+            print(f"{label}{evidence.line()} [{time.monotonic() - began:.0f} s]", flush=True)
+    print(f"{'all as it must be' if not wrong else f'{wrong} NOT as it must be'}")
+    sys.exit(1 if wrong else 0)
+
+
+async def _one(name: str, mutant: str, scale: str) -> Evidence:
+    MUTANTS[mutant]()
+    proof: Proof = getattr(PROOFS[name], scale)
+    return await proof(mutant=mutant)
+
+
+def _in_own_process(name: str, mutant: str, scale: str) -> Evidence:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--one", name, mutant, scale], stdout=subprocess.PIPE, check=False
+    )
+    last = run.stdout.decode().splitlines()[-1:] or [""]
+    if run.returncode or not last[0].startswith("{"):
+        return Evidence(guarantee=name, violations=[f"the proof itself ended with {run.returncode}"])
+    return Evidence(**json.loads(last[0]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""What a proof found: figures to read, and what was violated."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class Evidence:
+    """The outcome of one proof."""
+
+    guarantee: str
+    figures: dict[str, object] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+
+    def expect(self, holds: bool, said: str) -> None:
+        """Note a violation unless `holds`."""
+        if not holds:
+            self.violations.append(said)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the guarantee was kept."""
+        return not self.violations
+
+    def line(self) -> str:
+        """One line of the report."""
+        figures = ", ".join(f"{name} {value}" for name, value in self.figures.items())
+        verdict = "kept" if self.kept else "BROKEN: " + "; ".join(self.violations)
+        return f"{self.guarantee:<9} {verdict} ({figures})"
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which `share` of `values` lie; 0 for none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

@@ -1,0 +1,202 @@
+"""The rig: our processes as production runs them, on servers of their own, with everything that may be killed."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aiohttp
+import asyncpg
+
+from database.migrate import migrate
+from database.pool import Role, open_database
+from lookup.api_keys import KeyKind
+from lookup.reference_loader import load_reference_data
+from service.commands.keys import make_key
+from service.embedded import EmbeddedServers, run_embedded
+from tests.faults.provider import Ledger, provider
+
+SECRET = "faults-" * 8
+AGENCY = "H05.16"
+READY_SECONDS = 60.0
+NO_MUTANT = "none"
+
+
+class NeverReady(RuntimeError):
+    """A process of ours did not come up."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OurProcess:
+    """One process of ours; killed ones are started again, as a supervisor would."""
+
+    arguments: list[str]
+    environment: dict[str, str] = field(repr=False)
+    log: Path
+    process: asyncio.subprocess.Process | None = None
+    kills: int = 0
+
+    async def start(self) -> None:
+        """Start it; `ready` tells when it answers."""
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.faults.child",
+                *self.arguments,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        if self.process and self.process.returncode is None:
+            self.process.send_signal(signal.SIGKILL)
+            await self.process.wait()
+            self.kills += 1
+
+    async def stop(self) -> None:
+        """Ask it to end, then make it."""
+        if self.process and self.process.returncode is None:
+            self.process.terminate()
+            try:
+                await asyncio.wait_for(self.process.wait(), 20)
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+
+
+@dataclass(slots=True, kw_only=True)
+class Rig:
+    """Everything a proof works with."""
+
+    directory: Path
+    servers: EmbeddedServers
+    ledger: Ledger
+    api_key: str
+    port: int
+    processes: list[OurProcess]
+    http: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        """Where the web processes answer, all on one port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What an agency's system sends with each call."""
+        return {"Authorization": f"Bearer {self.api_key}"}
+
+    def of(self, role: str) -> list[OurProcess]:
+        """The processes that play `role`."""
+        return [p for p in self.processes if role in p.arguments]
+
+    async def query(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """Ask the store as its owner, past every guard: for checking."""
+        connection = await asyncpg.connect(self.servers.database_url)
+        try:
+            found: list[asyncpg.Record] = await connection.fetch(statement, *values)
+        finally:
+            await connection.close()
+        return found
+
+    async def answers(self) -> None:
+        """Wait until the site answers."""
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        while True:
+            try:
+                async with self.http.get(f"{self.url}/readyz") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass  # not yet
+            if asyncio.get_running_loop().time() > deadline:
+                logs = b"\n".join(p.log.read_bytes()[-2000:] for p in self.processes if p.log.exists())
+                raise NeverReady(logs.decode("utf-8", "replace"))
+            await asyncio.sleep(0.1)
+
+    async def kill_now_and_then(self, every: float, choice: random.Random) -> None:
+        """kill -9 a random process every `every` seconds and start it again, until cancelled."""
+        while True:
+            await asyncio.sleep(every)
+            victim = choice.choice(self.processes)
+            await victim.kill()
+            await victim.start()
+
+
+def free_port() -> int:
+    """A port below the ephemeral range, so that no client's port meets it."""
+    chosen = random.Random()
+    while True:
+        port = chosen.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+@asynccontextmanager
+async def open_rig(
+    *, webs: int = 2, dispatchers: int = 2, mutant: str = NO_MUTANT, provider_delay: float = 0.0
+) -> AsyncIterator[Rig]:
+    """A fresh rig with durable servers, `webs` and `dispatchers` processes running, each with `mutant` applied."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="motma-faults-")))
+        servers = await stack.enter_async_context(run_embedded(directory / "data"))
+        sendsms, ledger = await stack.enter_async_context(provider(directory, delay=provider_delay))
+        await migrate(servers.database_url)
+        await load_reference_data(servers.database_url)
+        async with open_database(servers.database_url, roles=(Role.OPERATOR,)) as database:
+            api_key = await make_key(database, agency=AGENCY, kind=KeyKind.LIVE, name="faults")
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        port = free_port()
+        environment = _environment(servers, sendsms, port, mutant)
+        names = [*("web" for _ in range(webs)), *("dispatcher" for _ in range(dispatchers))]
+        processes = [
+            OurProcess(arguments=[name], environment=environment, log=directory / f"{name}-{n}.log")
+            for n, name in enumerate(names)
+        ]
+        rig = Rig(
+            directory=directory,
+            servers=servers,
+            ledger=ledger,
+            api_key=api_key,
+            port=port,
+            processes=processes,
+            http=http,
+        )
+        try:
+            await asyncio.gather(*(p.start() for p in processes))
+            if webs:
+                await rig.answers()
+            yield rig
+        finally:
+            await asyncio.gather(*(p.stop() for p in processes))
+
+
+def _environment(servers: EmbeddedServers, sendsms: str, port: int, mutant: str) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MOTMA_")},
+        "MOTMA_DATABASE_URL": servers.database_url,
+        "MOTMA_REDIS_URL": servers.redis_url,
+        "MOTMA_SECRET_KEY": SECRET,
+        "MOTMA_LISTEN": f"127.0.0.1:{port}",
+        "MOTMA_ADMIN_LISTEN": "127.0.0.1:0",
+        "MOTMA_LOOKUP_LIMIT": "1000000/second",
+        "MOTMA_AGENCY_LIMIT": "1000000/second",
+        "MOTMA_KANNEL_SENDSMS_URL": sendsms,
+        "MOTMA_KANNEL_HOOK_SECRET": "hook-secret-of-faults",
+        "MOTMA_KANNEL_SENDER": "8088",
+        "MOTMA_TEST_MUTANT": mutant,
+    }
