@@ -32,7 +32,7 @@ ACQUIRE_LIMIT = timedelta(seconds=2)
 
 SET_TENANT = "SELECT set_config('motma.scope', $1, true), set_config('motma.test', $2, true)"
 
-# Everything that says "this connection is of no use, another may be": refused, cut, in recovery, confused by a fail-over.
+# Everything that says "this connection is of no use, another may be": refused, cut, in recovery, after a fail-over.
 LOST_CONNECTION: tuple[type[BaseException], ...] = (
     OSError,
     asyncpg.PostgresConnectionError,

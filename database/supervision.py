@@ -3,7 +3,8 @@
 import asyncio
 import random
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from prometheus_client import Counter
@@ -49,6 +50,17 @@ async def supervised(
             if on_restart is not None:
                 on_restart(error)
         await asyncio.sleep(pause)
+
+
+@asynccontextmanager
+async def beside(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Keep `work()` running, supervised, while inside; at the end it is cancelled wherever it stands."""
+    task = asyncio.create_task(supervised(name, work), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def place(error: BaseException) -> str:

@@ -6,13 +6,15 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from itertools import count
 
 import structlog
 
 from database.migrate import migrate
-from database.supervision import supervised
+from database.supervision import beside, supervised
+from lookup.partitions import keep_partitions_ahead
 from lookup.reference_loader import load_reference_data
 from service.demo_seed import seed_demo
 from service.embedded import EmbeddedServers
@@ -26,6 +28,7 @@ ROLES = {
     "dispatcher": "send what is queued",
 }
 REFRESH_SECONDS = 15
+PARTITIONS_EVERY = 40  # refreshes
 WORKER = "MOTMA_WORKER_NUMBER"
 PROCESSES = "MOTMA_PROCESSES"
 
@@ -75,34 +78,30 @@ async def _play(settings: Settings, roles: tuple[str, ...]) -> int:
 
 async def _serve(settings: Settings, servers: EmbeddedServers, roles: tuple[str, ...], *, demo: bool = False) -> int:
     stop = _stop_on_signals()
-    processes = int(os.environ.get(PROCESSES, "1"))
+    processes, worker = int(os.environ.get(PROCESSES, "1")), int(os.environ.get(WORKER, "0"))
     async with open_core(servers, open_seal(settings), application=" ".join(roles), processes=processes) as core:
         if demo:
             await seed_demo(core, settings)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(_refreshing(core))
-            url = await stack.enter_async_context(open_site(settings, core, roles))
+            await stack.enter_async_context(beside("registry", _refresh(core)))
+            url = await stack.enter_async_context(open_site(settings, core, roles, worker=worker))
             print(f"Ready: {url}" if url else "Ready", flush=True)
             await stop.wait()
             log.info("stopping")
     return 0
 
 
-@asynccontextmanager
-async def _refreshing(core: Core) -> AsyncIterator[None]:
-    """Keep the registry's picture and the partitions current."""
+def _refresh(core: Core) -> Callable[[], Awaitable[None]]:
+    """Keeps the registry's picture current, and room for new dossiers."""
 
     async def refresh() -> None:
-        while True:
+        for rounds in count():
+            if rounds % PARTITIONS_EVERY == 0:
+                await keep_partitions_ahead(core.database)
             await asyncio.sleep(REFRESH_SECONDS)
             await core.registry.refresh()
 
-    task = asyncio.create_task(supervised("registry", refresh))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    return refresh
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -144,8 +143,3 @@ def _worker(number: int, count: int) -> Callable[[], Awaitable[None]]:
 
 class WorkerEnded(Exception):
     """A worker process ended that should not have."""
-
-
-def worker_numbers() -> Iterable[int]:
-    """This process's number among its siblings, if it has any."""
-    return (int(os.environ[n]) for n in (WORKER,) if n in os.environ)

@@ -14,6 +14,8 @@ from prometheus_client import REGISTRY
 
 from cache.budgets import WRONG_PROOFS_PER_DOSSIER, lookups_per_origin
 from cache.limits import Limit
+from channels.agency_api.admission import items_per_key
+from channels.agency_api.api import AgencyApi
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import REPLIES, WRONG_PROOFS
 from channels.guesses import GuardedDesk, SharedBudget
@@ -29,8 +31,9 @@ from channels.web.pages import WebPages
 from channels.web.rendering import Pages
 from channels.web.visitors import Network, Visitors, networks
 from database.pool import Role
-from database.supervision import supervised
+from database.supervision import beside, supervised
 from domain.contact import ChannelName
+from lookup.coalescing import CoalescingWriter
 from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
 from notifications.reports import Reports
@@ -72,7 +75,8 @@ async def open_site(
             yield None
             return
         await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
-        yield await stack.enter_async_context(_serving(settings, core, channels, gateway))
+        one_by_one = await stack.enter_async_context(CoalescingWriter(core.writer))
+        yield await stack.enter_async_context(_serving(settings, core, channels, gateway, one_by_one))
 
 
 def _inbox(core: Core) -> Inbox:
@@ -124,10 +128,14 @@ async def _working(name: str, run: Callable[[], Awaitable[None]], stop: Callable
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, core: Core, channels: OpenChannels, gateway: SimulatedGateway | None
+    settings: Settings,
+    core: Core,
+    channels: OpenChannels,
+    gateway: SimulatedGateway | None,
+    one_by_one: CoalescingWriter,
 ) -> AsyncIterator[str]:
     secure = public_url(settings).startswith("https://")
-    packages = ("channels.web", "channels.simulator") if gateway is not None else ("channels.web",)
+    packages = ("channels.web", "channels.agency_api", *(("channels.simulator",) if gateway is not None else ()))
     assets = Assets(packages)
     rendering = Pages(assets=assets, secure=secure, packages=packages)
     desk = GuardedDesk(core.desk, core.limits)
@@ -137,10 +145,21 @@ async def _serving(
         assets=assets,
         desk=desk,
         visitors=visitors,
-        watch=partial(_changes, core),
+        watch=core.dossiers.watch,
         sms_number=settings.sms_number,
     )
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, secure=secure)
+    agencies = AgencyApi(
+        database=core.database,
+        seal=core.seal,
+        registry=core.registry,
+        writer=core.writer,
+        one_by_one=one_by_one,
+        limits=core.limits,
+        limit=items_per_key(settings.agency_limit),
+        visitors=visitors,
+        pages=rendering,
+    )
     health = Health(
         {
             "postgresql": Dependency(check=partial(_postgresql_answers, core), vital=True),
@@ -149,7 +168,7 @@ async def _serving(
     )
     app = web.Application(client_max_size=LARGEST_BODY)
     simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
-    for part in (lookup, pages, channels, health, *((simulator,) if simulator else ())):
+    for part in (lookup, pages, agencies, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
     duties = Duties(
         visitors=visitors,
@@ -163,7 +182,7 @@ async def _serving(
     )
     duties.install(app)
     host, port = address(settings.listen)
-    async with _listening(app, host, port) as bound:
+    async with _listening(app, host, port) as bound, beside("housekeeping", agencies.keep_house):
         try:
             yield f"http://{settings.listen.rpartition(':')[0]}:{bound}"
         finally:
@@ -177,12 +196,6 @@ def _proxies(settings: Settings) -> tuple[Network, ...]:
         return networks(settings.trusted_proxies)
     except ValueError:
         raise SettingsError("MOTMA_TRUSTED_PROXIES is not a list of networks such as 10.0.0.0/8,::1.") from None
-
-
-async def _changes(core: Core, code: str) -> AsyncIterator[None]:
-    """Something for each new version of a dossier that anybody may see."""
-    async for _ in core.dossiers.watch(code):
-        yield
 
 
 async def _postgresql_answers(core: Core) -> None:

@@ -9,7 +9,6 @@ from cache.limits import Limits
 from cache.redis_connection import RedisConnection, open_redis
 from database.pool import Database, PoolSizes, open_database
 from domain.civil_time import utc_now
-from lookup.coalescing import CoalescingWriter
 from lookup.desk import LookupDesk
 from lookup.dossiers import DossierReader, ProvenReader
 from lookup.ingest import DossierWriter
@@ -65,10 +64,3 @@ async def open_core(
                 outbox=outbox,
                 writer=DossierWriter(database, seal, outbox, dossiers, registry),
             )
-
-
-@asynccontextmanager
-async def open_single_writer(core: Core) -> AsyncIterator[CoalescingWriter]:
-    """The writer for single calls; drained at the end."""
-    async with CoalescingWriter(core.writer) as writer:
-        yield writer
