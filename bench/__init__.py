@@ -1,0 +1,1 @@
+"""Side-by-side measurements, as ratios: `./run bench`. Nothing here is part of the service."""

@@ -1,0 +1,1 @@
+"""The look-up in Django, Django REST framework and django-redis."""
