@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import islice
 from urllib.parse import unquote_plus
 
+from domain.vietnamese import nfc
 from lookup.code_slips import (
     DAY_AND_ORDINAL,
     LETTER_AS_DIGIT,
@@ -69,10 +70,12 @@ class FoundCode:
     span: tuple[int, int]
 
 
-# Well-formed and complete, with nothing that could be a look-alike: only the century of the date may differ.
+# Well-formed, with nothing that could be a look-alike: only the century, or a leading "000.", may be missing.
+_SURE_GROUP = r"\.[0-9AC-FHJKMNP-RT-Y]{2,3}"
 _UNDOUBTED = re.compile(
-    r"(?:[A-Z][0-9]{2}(?:\.[0-9AC-FHJKMNP-RT-Y]{2,3}){0,7}|[0-9]{3}(?:\.[0-9AC-FHJKMNP-RT-Y]{2,3}){1,7}\.[A-Z][0-9]{2})"
-    r"-(?:([0-9]{6})-[0-9]{4}(?:[0-9]{2,3})?|20([0-9]{6})-[0-9]{7})",
+    rf"(?:[A-Z][0-9]{{2}}(?:{_SURE_GROUP}){{0,7}}|[0-9]{{3}}(?:{_SURE_GROUP}){{1,7}}\.[A-Z][0-9]{{2}}"
+    rf"|(?P<short>[0-9]{{2}}{_SURE_GROUP}\.[A-Z][0-9]{{2}}))"
+    r"-(?:(?P<day>[0-9]{6})-[0-9]{4}(?:[0-9]{2,3})?|20(?P<day_of_long>[0-9]{6})-[0-9]{7})",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -121,6 +124,7 @@ _FOREIGN_PATTERNS = (_FOREIGN, _LABELLED)
 _CODE_PATTERNS = (STRICT, LOOSE, LETTER_AS_DIGIT)
 _PATTERNS = (*_CODE_PATTERNS, *_FOREIGN_PATTERNS)
 _PIECE = re.compile(" {1,2}([0-9]{1,3})(?![0-9A-Z])")
+_WORD = re.compile("(?<![0-9A-Z])(?!O+(?![0-9A-Z]))[A-Z]{2,}+(?![0-9A-Z])")
 _AROUND_MARKS = re.compile(r"\s{0,3}+([/.\-])\s{0,3}+")
 _SEPARATORS = re.compile(r"[\s.,\-()]")
 _PROOF_ATTACHED = re.compile(r"[./_\-][0-9]{4,8}")
@@ -134,21 +138,27 @@ _EDGES = " \t\r\n.,;:!?\"'()[]-–—/|“”"
 
 
 def read(text: str) -> Reading:
-    """What `text`, one typed or scanned thing (code, perhaps a secret), is. Never raises, whatever the text."""
+    """What `text`, one typed or scanned thing (a code, perhaps a secret after it), is. Of several codes the first.
+
+    Never raises, whatever the text. A normal code takes microseconds, any 10 kB less than 50 ms.
+    """
     text = text.strip()
     if undoubted := _UNDOUBTED.fullmatch(text):
-        code = text.upper()
-        day, day_of_long = undoubted.groups()
-        other = (
-            code.replace(f"-{day}-", f"-20{day}-") if day else code.replace(f"-20{day_of_long}-", f"-{day_of_long}-")
-        )
-        return Reading(kind=ReadingKind.CODE, candidates=(code, other))
+        return _read_undoubted(text.upper(), undoubted)
     if text.isascii() and (match := STRICT.fullmatch(text.upper())) and match["code"] == match[0]:
         keys = candidates(match, match["ordinal"], literal=match[0])
         return Reading(kind=ReadingKind.CODE, candidates=keys)
+    text = nfc(text)
     if "/" in text and (reading := _read_url(text)):
         return reading
     return _read_words(text)
+
+
+def _read_undoubted(code: str, parts: re.Match[str]) -> Reading:
+    short, day, day_of_long = parts.groups()
+    other = code.replace(f"-{day}-", f"-20{day}-") if day else code.replace(f"-20{day_of_long}-", f"-{day_of_long}-")
+    keys = (code, f"000.{code}", other, f"000.{other}") if short else (code, other)
+    return Reading(kind=ReadingKind.CODE, candidates=keys)
 
 
 def find(text: str, limit: int = 5) -> tuple[FoundCode, ...]:
@@ -236,6 +246,8 @@ def _spread_out(plain: str) -> re.Match[str] | None:
         return None
     if label := _LABEL_AT_START.match(plain):
         plain = plain[label.end() :]
+    if _WORD.search(plain):
+        return None
     squeezed = "".join(plain.split()).strip(_EDGES)
     matches = (pattern.fullmatch(squeezed) for pattern in _CODE_PATTERNS)
     return next((match for match in matches if match and is_plausible(match, 0)), None)
@@ -264,9 +276,10 @@ def _whole_token(folded: Folded, code: FoundCode) -> tuple[str, ...]:
     Another scheme may wrap an agency-style code (`BS/H05.16-261102-0001`); what matches exactly comes first.
     """
     after = folded.text[code.span[1] :]
-    if _PROOF_ATTACHED.fullmatch(after) or not _TOKEN.fullmatch(folded.plain.strip(_EDGES)):
+    edges = _EDGES.replace("|", "")  # a bar may be a typed 1
+    if _PROOF_ATTACHED.fullmatch(after) or not _TOKEN.fullmatch(folded.plain.strip(edges)):
         return ()
-    return exact(folded.text.strip(_EDGES))
+    return exact(folded.text.strip(edges))
 
 
 def _read_uncoded(folded: Folded) -> Reading:

@@ -87,12 +87,12 @@ _GAP = r"[ .,/_\-]{1,4}+"  # dots and dashes, and what is typed for them
 _MARKED_GAP = r" {0,2}+[.,/_\-][ .,/_\-]{0,3}+"  # the same, not by spaces alone
 _FROM = r"(?<![0-9A-Z|])(?<![0-9A-Z][0-9]\.)"  # no code begins inside a longer dotted one
 _FROM_FIELD = r"(?<![0-9A-Z])(?<!(?<![0-9A-Z])\|)(?<![0-9A-Z][0-9]\.)"  # nor after a bar, unless it ends a field
-_LABEL_ATTACHED = "(?:M?HS|MAHS|(?:MA)?HOSO)?"
+_LABEL_ATTACHED = "(?:M?HS|MAHS|(?:MA)?HOSO)??"
 
 # With no digit typed as one ("HIO.16") it looks like a word, and counts only where a dot joins it to a group.
 _LEVEL_1 = rf"(?:[A-Z] ?(?:[0-9]{_D}|{_D}[0-9]|[0-9](?=\.))|[A-HJKM-NP-Z]{_D}{{2}}(?=\.{_X}))"
-# Words of a sentence are no groups: a group holds a digit, or zeros typed as letters.
-_GROUP = rf"(?=[A-Z|]{{0,2}}[0-9]|O{{2,3}}(?!{_X})|[A-Z]{{0,2}}O[A-Z]{{0,2}}\.){_X}{{1,3}}+"
+# Words of a sentence are no groups: a group holds a digit, or a zero typed as a letter; the first is no word with an o.
+_GROUP = rf"(?=[A-Z|]{{0,2}}[0-9O]){_X}{{1,3}}+"
 _FIRST_GROUP = rf"(?=[A-Z|]{{0,2}}[0-9]|O{{2,3}}(?!{_X}))(?:{_X}{{2,3}}+(?={_MARKED_GAP})|{_X}(?=[.,/_\-]{_X}))"
 _PAIR = rf"(?=[A-Z|]?[0-9O]){_X}{{2}}(?={_X}{{2}})"  # groups run together have two characters each
 _TRIPLE = "[0-9O][0-9A-Z|]{2}"  # but the first of three has three
@@ -104,17 +104,15 @@ _ABOVE = (
     rf"(?:{_GROUP}{_MARKED_GAP}|{_PAIR}){{0,4}}?"
     rf"|(?:{_TRIPLE} {{1,2}}|(?:{_SPACED}){{2}})(?:{_SPACED}){{0,3}}?)"
 )
-# Only a likely day (2016 to 2039) tells where a run of characters breaks: no month or day reads as such a year.
+# Only a likely day (2016 to 2039) tells where a run of characters breaks: no month reads as such a year.
 _YEAR = rf"(?:[1IL|][6-9GB]|[2Z3]{_D})"
 _MONTH = rf"(?:[0O](?![0O]){_D}|[1IL|][012OILZ|])"
 _DAY = rf"(?:[0O](?![0O]){_D}|[12ILZ|]{_D}|3[01OIL|])"
 # A space within the date is a slip only where the pieces are tokens of their own and cannot be groups.
-_DATE = (
-    rf"(?P<date>(?:[2Z][0O])?(?:{_YEAR}{_MONTH}{_DAY}|(?:{_YEAR} {_MONTH}{_DAY}|{_YEAR}{_MONTH} {_DAY})(?!{_X}))"
-    rf"|(?<=-){_YEAR} {_MONTH} {_DAY}(?= ?-))"
-)
-# A bar may be a typed 1, or part the fields of a bar code: after four digits it parts.
+_DATE_IN_PIECES = rf"(?:{_YEAR} {_MONTH}{_DAY}|{_YEAR}{_MONTH} {_DAY})(?!{_X})|(?<=-){_YEAR} {_MONTH} {_DAY}(?= ?-)"
+_DATE = rf"(?=[123IL|Z])(?P<date>(?:[2Z][0O])?(?:{_YEAR}{_MONTH}{_DAY}|{_DATE_IN_PIECES}))"
 _LAST_GAP = rf"(?:{_GAP}|(?!{_X}{{8}}))"  # run together, so long an ordinal tells of a date read too early
+# A bar may be a typed 1, or part the fields of a bar code: after four digits it parts.
 _ORDINAL = rf"(?P<ordinal>[0-9]{{4,7}}(?=\|)|(?=[A-Z|]{{0,9}}[0-9]|[OIL|]{{4}}){_X}{{1,10}}+(?!{_X}))"
 
 # All three name the same parts: `head` and `below`, or `above` and `tail`; `date`; `ordinal`; `code` is the whole.

@@ -27,6 +27,7 @@ _level_1 = st.builds("{}{}".format, st.sampled_from(SURE_LETTERS), st.text(DIGIT
 _pair = st.text(DIGITS, min_size=2, max_size=2)
 _agencies = st.one_of(
     st.builds(lambda level_1, below: (level_1, *below), _level_1, st.lists(_pair, min_size=1, max_size=3)),
+    st.builds(lambda pairs, level_1: (*pairs, level_1), st.lists(_pair, min_size=2, max_size=2), _level_1),
     st.builds(lambda pairs, level_1: ("000", *pairs, level_1), st.lists(_pair, min_size=2, max_size=2), _level_1),
 )
 _days = st.dates(min_value=date(2018, 1, 1), max_value=date(2039, 12, 31))

@@ -215,6 +215,11 @@ def test_a_foreign_code_in_an_address_is_kept() -> None:
     assert (reading.kind, reading.candidates) == (ReadingKind.FOREIGN, ("03706/2026/07906",))
 
 
+def test_words_beside_an_address_are_composed() -> None:
+    typed = unicodedata.normalize("NFD", f"https://motma.example/tra-cuu?code={CODE} cảm ơn")
+    assert read(typed).rest == "cảm ơn"
+
+
 def test_an_address_without_a_code_is_nothing() -> None:
     assert read("https://example.vn/tin-tuc/2026/11/so-123456").kind is ReadingKind.NOTHING
 
@@ -269,6 +274,8 @@ def test_no_more_codes_than_asked_for() -> None:
         ("17. 22.H56-210531-0001", "22.H56-210531-0001"),
         ("17/22.H56-210531-0001", "22.H56-210531-0001"),
         ("AB.22.H56-210531-0001", "22.H56-210531-0001"),
+        ("so 12 H62-201105-0004", "H62-201105-0004"),
+        ("000.00.12.H62-201105-000|", "000.00.12.H62-201105-000"),
         ("H10 20 05 261102 0001", "H10-200526-1102"),
         ("H10200526110 20001", "H10-200526-11020001"),
         ("H10.20.05-261102-0001", "H10.20.05-200526-1102"),

@@ -175,6 +175,15 @@ def test_decomposed_accents_change_nothing(typed: str, _meant: str) -> None:
     assert read(unicodedata.normalize("NFD", typed)) == read(unicodedata.normalize("NFC", typed))
 
 
+def test_run_together_the_date_is_not_read_too_early() -> None:
+    # 20 05 26 is a day too, but leaves too long an ordinal.
+    assert read("H1020052611020001").candidates[:2] == ("H1020052611020001", "H10.20.05-261102-0001")
+
+
+def test_run_together_a_20_may_be_a_group_or_the_century_but_is_never_dropped() -> None:
+    assert read("G09202606090001").candidates == ("G09202606090001", "G09-20260609-0001", "G09.20-260609-0001")
+
+
 # --- any code, any slip ---
 
 LOOK_ALIKES = str.maketrans({"0": "O", "1": "l"})
