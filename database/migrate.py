@@ -96,3 +96,6 @@ async def migrate(url: str) -> list[str]:
         return applied
     finally:
         await connection.close()
+
+
+STATEMENTS = (CREATE_LEDGER, APPLIED, RECORD)
