@@ -189,7 +189,7 @@ class WebPages:
             raise TooMany("There are too many live pages from this address.", after=timedelta(minutes=1))
         self._streams[address] += 1
         try:
-            async with sse_response(request, headers={"Cache-Control": "no-store"}) as stream:
+            async with sse_response(request) as stream:
                 await self._forward(code, stream)
         finally:
             self._streams -= Counter({address: 1})

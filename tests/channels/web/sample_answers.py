@@ -34,13 +34,16 @@ def at(day: int, hour: int = 8, minute: int = 0, month: int = 11) -> datetime:
     return datetime(2026, month, day, hour, minute, tzinfo=CIVIL_ZONE)
 
 
+DUE = at(26, 17)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """A dossier with its way, and how well we know it."""
 
     code: str
     way: tuple[tuple[Status, datetime], ...]
-    due_at: datetime | None = at(26, 17)
+    due_at: datetime | None = DUE
     finished_at: datetime | None = None
     asked: str | None = None
     office: Agency = OFFICE
