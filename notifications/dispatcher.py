@@ -64,6 +64,11 @@ class Dispatching:
     batch: int = 50
     grace: timedelta = timedelta(seconds=10)
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` when the lease cannot cover a call."""
+        if self.lease <= self.call_limit:
+            raise ValueError("the lease must be longer than a call may take")
+
 
 @dataclass(slots=True, kw_only=True)
 class _Line:
@@ -151,6 +156,8 @@ class Dispatcher:
         await listen(self._database.url, WAKE_UP, self._wake.set)
 
     async def _claim(self) -> None:
+        if self._stopping:
+            return
         async with self._database.connection(Role.WORKER) as connection:
             await connection.execute(PLAN_ONCE)
             while not self._stopping:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from database.pool import Connection
 from domain.message import DeliveryState
+from domain.vietnamese import clean
 from notifications.claims import Claimed
 from notifications.retries import MOST_DOUBTS, MOST_FAULTS, wait_before_retry, wait_in_doubt
 
@@ -65,25 +66,26 @@ NOTHING_TO_TELL = Outcome(DeliveryState.EXPIRED, failure="the dossier is gone")
 
 
 def handed_over(provider_id: str | None) -> Outcome:
-    """The provider took it."""
-    return Outcome(DeliveryState.HANDED_OVER, provider_id=provider_id)
+    """The provider took it, and calls it `provider_id`."""
+    name = None if provider_id is None else clean(provider_id)[:MOST_WORDS]
+    return Outcome(DeliveryState.HANDED_OVER, provider_id=name)
 
 
 def refused(reason: str) -> Outcome:
     """The provider will never take it."""
-    return Outcome(DeliveryState.FAILED, failure=reason[:MOST_WORDS])
+    return Outcome(DeliveryState.FAILED, failure=_kept(reason))
 
 
 def not_taken(row: Claimed, reason: str, after: timedelta | None = None) -> Outcome:
     """The provider did not take it now, or could not be reached; `after` is its own wish."""
-    return Outcome(DeliveryState.QUEUED, wait_before_retry(row.fence, after), failure=reason[:MOST_WORDS])
+    return Outcome(DeliveryState.QUEUED, wait_before_retry(row.fence, after), failure=_kept(reason))
 
 
 def in_doubt(row: Claimed, reason: str) -> Outcome:
     """The request left and no answer came."""
     last = row.doubts + 1 >= MOST_DOUBTS
     state = DeliveryState.NO_RECEIPT if last else DeliveryState.IN_DOUBT
-    return Outcome(state, NO_WAIT if last else wait_in_doubt(row.kind), doubt=1, failure=reason[:MOST_WORDS])
+    return Outcome(state, NO_WAIT if last else wait_in_doubt(row.kind), doubt=1, failure=_kept(reason))
 
 
 def faulty(row: Claimed, error: Exception) -> Outcome:
@@ -92,6 +94,11 @@ def faulty(row: Claimed, error: Exception) -> Outcome:
     state = DeliveryState.DEAD if last else DeliveryState.QUEUED
     wait = NO_WAIT if last else wait_before_retry(row.fence)
     return Outcome(state, wait, fault=1, failure=type(error).__qualname__)
+
+
+def _kept(reason: str) -> str:
+    """What of a provider's words the store can hold: nothing it says may keep an outcome from being written."""
+    return clean(reason)[:MOST_WORDS]
 
 
 async def settle(connection: Connection, ended: Sequence[Ended]) -> set[int]:

@@ -1,9 +1,12 @@
 """What is queued goes out once, whatever the provider, the database or a neighbour message does."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from database.pool import Database, Role, open_database
@@ -12,8 +15,11 @@ from domain.contact import ChannelName, Contact
 from domain.errors import InDoubt, TryLater, Undeliverable
 from domain.message import DeliveryState, HandedOver, Lane, Outgoing
 from domain.status import Status
+from notifications.claims import Claimed
 from notifications.dispatcher import Dispatcher, Dispatching
+from notifications.notices import Notices
 from notifications.subscriptions import Subscriptions
+from service.embedded import EmbeddedServers
 from tests.notifications.conftest import PHONE, QUICK, Dispatch, Office, Phones
 
 NEVER = timedelta(hours=1)
@@ -264,14 +270,44 @@ async def test_a_dispatcher_that_slept_through_its_lease_writes_nothing(office: 
 
 
 async def test_a_call_is_not_begun_when_the_lease_may_end_before_it(office: Office, dispatch: Dispatch) -> None:
-    """As when the process was stopped between claim and call: the message goes back unsent."""
+    """The process stands still between claim and call, once: the message goes back unsent and is claimed anew."""
     await office.answers("…")
+    stood_still: list[int] = []
+
+    class Standing(Notices):
+        def outgoing(self, row: Claimed) -> Outgoing:
+            if not stood_still:
+                stood_still.append(row.fence)
+                time.sleep(0.6)
+            return super().outgoing(row)
+
     phones = Phones()
-    dispatcher = dispatch.start(phones, Dispatching(lease=timedelta(seconds=5), call_limit=timedelta(seconds=10)))
-    await office.until("SELECT attempts > 2 FROM message")
+    how = Dispatching(lease=timedelta(seconds=5), call_limit=timedelta(seconds=4.5))
+    dispatcher = dispatch.start(phones, how, notices=Standing(office.seal, dispatch.notices._registry))
+    await phones.until(lambda phones: len(phones.told) == 1)
     await dispatch.stop(dispatcher)
-    assert phones.called == []
-    assert await office.states() == [DeliveryState.QUEUED]
+    row = await office.owner.fetchrow("SELECT * FROM message")
+    assert (row["state"], row["attempts"], row["faults"]) == (DeliveryState.HANDED_OVER, 2, 0)
+
+
+def test_a_lease_that_cannot_cover_a_call_is_refused() -> None:
+    with pytest.raises(ValueError, match="lease"):
+        Dispatching(lease=timedelta(seconds=10), call_limit=timedelta(seconds=10))
+
+
+@pytest.mark.parametrize("word", ["nul \x00, half a pair \ud800", "x" * 5000])
+async def test_nothing_a_provider_says_keeps_an_outcome_from_being_written(
+    office: Office, dispatch: Dispatch, word: str
+) -> None:
+    def answer(message: Outgoing) -> HandedOver:
+        if message.message_id == 1:
+            raise Undeliverable(word)
+        return HandedOver(provider_id=word)
+
+    for inbound_id in (1, 2):
+        await office.answers("…", inbound_id=inbound_id)
+    await dispatch.once(Phones(answer), calls=2)
+    assert await office.states() == [DeliveryState.FAILED, DeliveryState.HANDED_OVER]
 
 
 async def test_a_message_that_kills_its_process_is_dead_after_five(office: Office, dispatch: Dispatch) -> None:
@@ -353,15 +389,32 @@ async def test_nobody_is_told_who_stops_while_messages_wait(office: Office, disp
     assert sorted(await office.states()) == [DeliveryState.HANDED_OVER] * 7 + [DeliveryState.OPTED_OUT] * 23
 
 
+@asynccontextmanager
+async def own_connections(dispatch: Dispatch, url: str, phones: Phones, name: str) -> AsyncIterator[Dispatcher]:
+    """A dispatcher whose connections the database knows by `name`, so that they can be cut."""
+    async with open_database(url, roles=(Role.WORKER,), application=name) as database:
+        dispatcher = Dispatcher(database, {ChannelName.SMS: phones}, dispatch.notices, QUICK)
+        dispatch.running[dispatcher] = asyncio.create_task(dispatcher.run())
+        try:
+            yield dispatcher
+        finally:
+            if dispatcher in dispatch.running:
+                await dispatch.kill(dispatcher)
+
+
+async def until_restarted(office: Office, since: dict[str, float], times: int = 1) -> None:
+    """Wait until the supervisor has started every loop of `since` again so often."""
+    async with asyncio.timeout(20):
+        while any(restarts(loop) < since[loop] + times for loop in since):
+            await office.states()
+
+
 async def test_lost_connections_are_replaced_and_nothing_is_lost(
     office: Office, dispatch: Dispatch, database_url: str
 ) -> None:
-    loops = ("outbox listener", "outbox claiming", "outbox settling")
-    before = {loop: restarts(loop) for loop in loops}
+    since = {loop: restarts(loop) for loop in ("outbox listener", "outbox claiming", "outbox settling")}
     phones = Phones(closed=True)
-    async with open_database(database_url, roles=(Role.WORKER,), application="doomed") as doomed:
-        dispatcher = Dispatcher(doomed, {ChannelName.SMS: phones}, dispatch.notices, QUICK)
-        dispatch.running[dispatcher] = asyncio.create_task(dispatcher.run())
+    async with own_connections(dispatch, database_url, phones, "doomed") as dispatcher:
         for inbound_id in range(1, 4):
             await office.answers("…", inbound_id=inbound_id)
         await phones.until(lambda phones: phones.busy == 3)
@@ -370,16 +423,30 @@ async def test_lost_connections_are_replaced_and_nothing_is_lost(
                 WHERE datname = current_database()
                   AND (application_name LIKE 'motma doomed %' OR application_name LIKE 'motma listener %')"""
         )
-        assert len(cut) == len(loops)
+        assert len(cut) == len(since)
         phones.opened.set()
         await office.answers("after it", inbound_id=4)
         await phones.until(lambda phones: len(phones.told) == 4)
-        async with asyncio.timeout(20):
-            while any(restarts(loop) == before[loop] for loop in loops):
-                await office.states()
+        await until_restarted(office, since)
         await dispatch.stop(dispatcher)
     assert set(await office.states()) == {DeliveryState.HANDED_OVER}
     assert sorted(phones.called) == [1, 2, 3, 4]
+
+
+async def test_stopping_does_not_wait_for_a_database_that_is_away(
+    office: Office, dispatch: Dispatch, database_url: str, servers: EmbeddedServers
+) -> None:
+    elsewhere = await asyncpg.connect(servers.database_url)
+    name = await office.owner.fetchval("SELECT current_database()")
+    async with own_connections(dispatch, database_url, Phones(), "away") as dispatcher:
+        since = {"outbox claiming": restarts("outbox claiming")}
+        await elsewhere.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await office.owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'motma away %'"
+        )
+        await until_restarted(office, since, times=2)
+        await dispatch.stop(dispatcher)
+    await elsewhere.close()
 
 
 async def test_suspects_are_sent_one_at_a_time(office: Office, dispatch: Dispatch) -> None:
