@@ -91,10 +91,10 @@ class CachedDossiers:
         self._source = source
         self._seal = seal
         self._shared = SharedAnswers(redis)
-        self._trust = Trust(self._shared)
+        self._tasks = Tasks()
+        self._trust = Trust(self._shared, self._tasks)
         self._link = TrackingLink(redis, PREFIX, self)
         self._near = NearbyAnswers(nearby)
-        self._tasks = Tasks()
         self._reads: Batches[_Search] = Batches(self._read, self._tasks)
         self._fills: Batches[tuple[_Search, Fill]] = Batches(self._fill, self._tasks)
         self._searches: dict[str, _Search] = {}

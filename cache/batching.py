@@ -8,6 +8,10 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+# As many as the failures that open the breaker, or more: when Redis stands still, those who wait are then released by
+# it.
+LANES = 4
+
 Item = TypeVar("Item")
 
 
@@ -41,7 +45,7 @@ class Batches(Generic[Item]):
     """Hands over together what was added within one turn of the event loop, at most `most` items at a time.
 
     Asking Redis for many things at once costs a tenth of asking one by one (docs/performance.md), and within one turn
-    nobody waits for it.
+    nobody waits for it. At most `LANES` batches are under way: under overload the batches grow, not their number.
     """
 
     def __init__(
@@ -51,14 +55,23 @@ class Batches(Generic[Item]):
         self._tasks = tasks
         self._most = most
         self._waiting: list[Item] = []
+        self._under_way = 0
 
     def add(self, item: Item) -> None:
-        """Put `item` into the batch that leaves at the end of this turn."""
-        if not self._waiting:
+        """Put `item` into the batch that leaves at the end of this turn, or as soon as there is a lane."""
+        if not self._waiting and self._under_way < LANES:
             asyncio.get_running_loop().call_soon(self._leave)
         self._waiting.append(item)
 
     def _leave(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for first in range(0, len(waiting), self._most):
-            self._tasks.start(self._carry(waiting[first : first + self._most]))
+        while self._waiting and self._under_way < LANES:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            self._under_way += 1
+            self._tasks.start(self._travel(batch))
+
+    async def _travel(self, batch: list[Item]) -> None:
+        try:
+            await self._carry(batch)
+        finally:
+            self._under_way -= 1
+            self._leave()

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from time import monotonic
+from typing import NamedTuple
 
 import structlog
 
+from cache.batching import Batches, Tasks
 from cache.redis_connection import RedisAway
 from cache.shared_answers import SharedAnswers
 
@@ -16,6 +18,13 @@ MOST_RECENT = 100_000
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds between tries to raise the epoch; the last one repeats
 
 
+class _Telling(NamedTuple):
+    """The floors of one writer, and where it waits."""
+
+    floors: Mapping[bytes, int]
+    told: "asyncio.Future[None]"
+
+
 class Trust:
     """Writes floors; once one may be missing, believes nothing until the epoch is raised and recent floors stand again.
 
@@ -23,8 +32,9 @@ class Trust:
     (the server may have restarted from an old copy), with a flush, and with every floor that Redis did not confirm.
     """
 
-    def __init__(self, shared: SharedAnswers) -> None:
+    def __init__(self, shared: SharedAnswers, tasks: Tasks) -> None:
         self._shared = shared
+        self._tellings: Batches[_Telling] = Batches(self._tell, tasks, most=16)
         self._doubts = 1
         self._settled_doubts = 0
         self._doubted = asyncio.Event()
@@ -49,10 +59,24 @@ class Trust:
         if monotonic() - self._turned > RECENT or len(self._recent) > MOST_RECENT:
             self._older, self._recent, self._turned = self._recent, {}, monotonic()
         self._recent.update(floors)
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tellings.add(_Telling(floors, told))
+        await told
+
+    async def _tell(self, tellings: list[_Telling]) -> None:
+        """Write the floors of several writers at once."""
+        floors: dict[bytes, int] = {}
+        for telling in tellings:
+            for key, version in telling.floors.items():
+                floors[key] = max(version, floors.get(key, 0))
         try:
             await self._shared.write_floors(floors)
         except RedisAway:
             self.doubt()
+        finally:
+            for telling in tellings:
+                if not telling.told.done():
+                    telling.told.set_result(None)
 
     async def run(self) -> None:
         """Settle doubts, one after the other; ends only when cancelled."""

@@ -4,7 +4,8 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from cache.batching import Batches, Tasks
+from cache.batching import LANES, Batches, Tasks
+from tests.cache.waiting import until
 
 
 async def test_what_is_added_in_one_turn_leaves_together() -> None:
@@ -25,6 +26,48 @@ async def test_what_is_added_in_one_turn_leaves_together() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert carried[2:] == [[6]]
+    await tasks.end()
+
+
+async def test_under_overload_batches_grow_not_their_number() -> None:
+    """Else every item would hold a connection of its own, and all of them would be late."""
+    carried: list[int] = []
+    under_way = most_under_way = 0
+
+    async def carry(items: list[int]) -> None:
+        nonlocal under_way, most_under_way
+        under_way += 1
+        most_under_way = max(most_under_way, under_way)
+        carried.append(len(items))
+        await asyncio.sleep(0.01)
+        under_way -= 1
+
+    tasks = Tasks()
+    batches = Batches(carry, tasks)
+    for _ in range(200):
+        batches.add(1)
+        await asyncio.sleep(0)
+    await until(lambda: sum(carried) == 200)
+    assert most_under_way == LANES
+    assert len(carried) < 20
+    await tasks.end()
+
+
+async def test_a_failed_batch_does_not_hold_up_the_next() -> None:
+    carried: list[int] = []
+
+    async def carry(items: list[int]) -> None:
+        await asyncio.sleep(0)
+        if items[0] < 2 * LANES:
+            raise ValueError("broken")
+        carried.extend(items)
+
+    tasks = Tasks()
+    batches = Batches(carry, tasks, most=1)
+    with capture_logs():
+        for number in range(3 * LANES):
+            batches.add(number)
+        await until(lambda: len(carried) == LANES)
     await tasks.end()
 
 

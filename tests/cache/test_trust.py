@@ -6,6 +6,7 @@ from unittest.mock import patch
 from structlog.testing import capture_logs
 
 from cache.answers import CachedDossiers
+from cache.batching import Tasks
 from cache.redis_connection import RedisAway, RedisConnection
 from cache.shared_answers import SharedAnswers
 from cache.trust import Trust
@@ -113,7 +114,7 @@ async def test_distrust_makes_everything_void_everywhere(open_cache: OpenCache, 
 
 
 async def test_floors_are_remembered_for_a_while_and_not_for_ever(redis: RedisConnection) -> None:
-    trust = Trust(SharedAnswers(redis))
+    trust = Trust(SharedAnswers(redis), Tasks())
     now = 1e9
     with patch("cache.trust.monotonic", lambda: now):
         await trust.expect({b"d:1": 1})
