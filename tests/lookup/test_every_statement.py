@@ -58,7 +58,7 @@ async def test_every_statement_fits_the_schema(database_url: str) -> None:
 
 
 def test_no_statement_is_left_out() -> None:
-    """A constant that reads like a whole statement stands in a STATEMENTS; parts of statements begin with an underscore."""
+    """A constant that reads like a whole statement stands in a STATEMENTS; a part of one begins with an underscore."""
     named = {text for _, text in statements()}
     left_out = [
         f"{module.__name__}.{name}"
