@@ -86,7 +86,8 @@ class AgencyApi:
             room=Room(),
         )
         self._kinds = Kinds(understanding)
-        self._intake = Intake(database=database, seal=seal, writer=writer, one_by_one=one_by_one)
+        self._intake = Intake(database=database, seal=seal, writer=writer)
+        self._one_by_one = one_by_one
         self._reading_back = ReadingBack(AgencyDossiers(database, seal), registry)
         self._portal = Portal(
             admission=self._admission,
@@ -270,7 +271,7 @@ class AgencyApi:
     async def _answer_to_one(
         self, caller: Caller, batch: Batch, named: Named, connection: Connection | None
     ) -> GivenAnswer:
-        return answer_to_one(named, await self._intake.store_one(caller.tenant, batch, connection))
+        return answer_to_one(named, await self._intake.store_one(caller.tenant, batch, self._one_by_one, connection))
 
     async def _answer_to_many(
         self, request: web.Request, caller: Caller, batch: Batch, connection: Connection | None

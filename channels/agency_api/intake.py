@@ -98,11 +98,10 @@ def refused(item: msgspec.Struct, place: int, error: ServiceError, route: str, n
 class Intake:
     """Stores batches and single items."""
 
-    def __init__(self, *, database: Database, seal: Seal, writer: Writer, one_by_one: OneByOne) -> None:
+    def __init__(self, *, database: Database, seal: Seal, writer: Writer) -> None:
         self._database = database
         self._seal = seal
         self._writer = writer
-        self._one_by_one = one_by_one
 
     async def store(self, tenant: Tenant, batch: Batch, tally: Tally, connection: Connection | None = None) -> None:
         """Store a batch, in the caller's transaction where there is one. Raises `Unavailable`: all may come again."""
@@ -113,8 +112,10 @@ class Intake:
             results = await self._writer.store(tenant, batch.changes, connection=connection)
             tally.add(batch.places, batch.changes, results, batch.names)
 
-    async def store_one(self, tenant: Tenant, batch: Batch, connection: Connection | None = None) -> ItemResult:
-        """Store a batch of one item: with those of other callers, or in the caller's transaction."""
+    async def store_one(
+        self, tenant: Tenant, batch: Batch, one_by_one: OneByOne, connection: Connection | None = None
+    ) -> ItemResult:
+        """Store a batch of one item: `one_by_one` with those of other callers, or in the caller's transaction."""
         for one in batch.refused:
             if one.unclear is None:
                 return ItemResult(outcome=Outcome.REJECTED, error=one.error)
@@ -124,8 +125,8 @@ class Intake:
         if connection is not None:
             return (await self._writer.store(tenant, [change], connection=connection))[0]
         if isinstance(change, StatusEvent):
-            return await self._one_by_one.store_event(tenant, change)
-        return await self._one_by_one.store_facts(tenant, change)
+            return await one_by_one.store_event(tenant, change)
+        return await one_by_one.store_facts(tenant, change)
 
     async def _quarantine(self, tenant: Tenant, items: list[Unclear], connection: Connection | None) -> None:
         if not items:

@@ -1,4 +1,4 @@
-"""Dossiers and events: how each is read from an array, from lines or alone, and what it is understood to say."""
+"""Dossiers, events, dossiers of files: how each is read, from an array, from lines or alone, and understood."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,9 +9,11 @@ from channels.agency_api.intake import Batch, Change, sorted_out
 from channels.agency_api.payloads import (
     DOSSIERS,
     EVENTS,
+    IMPORTED,
     MAX_ITEM,
     DossierPayload,
     EventPayload,
+    ImportedDossier,
     Shape,
     Unreadable,
     elements,
@@ -21,11 +23,11 @@ from channels.agency_api.understanding import Understanding
 from domain.errors import TooLarge
 from lookup.changes import DossierFacts, StatusEvent, Tenant
 
-P = TypeVar("P", DossierPayload, EventPayload)
+P = TypeVar("P", DossierPayload, EventPayload, ImportedDossier)
 
 
 class Kind(Generic[P]):
-    """One of the two. `route` names it in quarantine; `one_allowed` says whether one may come outside an array."""
+    """One of them. `route` names it in quarantine; `one_allowed` says whether one may come outside an array."""
 
     def __init__(
         self, *, route: str, shape: Shape[P], understand: Callable[[Tenant, P], Change], one_allowed: bool
@@ -63,14 +65,15 @@ class Kind(Generic[P]):
 
 
 class Kinds:
-    """Both, and the understanding they share."""
+    """All of them, and the understanding they share."""
 
     def __init__(self, understanding: Understanding) -> None:
         self._understanding = understanding
         self.dossiers = Kind(route="dossiers", shape=DOSSIERS, understand=self.facts, one_allowed=False)
+        self.imported = Kind(route="import", shape=IMPORTED, understand=self.facts, one_allowed=False)
         self.events = Kind(route="events", shape=EVENTS, understand=self.event, one_allowed=True)
 
-    def facts(self, tenant: Tenant, payload: DossierPayload, *, code: str | None = None) -> DossierFacts:
+    def facts(self, tenant: Tenant, payload: ImportedDossier, *, code: str | None = None) -> DossierFacts:
         """What a dossier says; `code` is what the address names."""
         return self._understanding.facts(tenant, payload, code=code)
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -15,10 +15,12 @@ from domain.errors import Invalid, Malformed, ServiceError, TooLarge
 MAX_ITEM = 65_536  # bytes of one dossier or event
 
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
+AgencyWord = Annotated[str, Meta(min_length=1, max_length=35)]
 EventId = Annotated[str, Meta(min_length=1, max_length=200)]
 OptionalText = Annotated[str, Meta(max_length=4000)] | UnsetType | None
 OptionalName = Annotated[str, Meta(max_length=300)] | UnsetType | None
-OptionalTime = Annotated[datetime, Meta(tz=True)] | UnsetType | None
+Time = Annotated[datetime, Meta(tz=True)]
+OptionalTime = Time | UnsetType | None
 # Senders' own words are legal, and JSON Schema calls 4.0 an integer.
 RawStatus = int | float | Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -39,27 +41,36 @@ class ApplicantPayload(Struct, forbid_unknown_fields=True):
     kind: Annotated[str, Meta(max_length=50)] | UnsetType | None = UNSET
 
 
-class DossierPayload(Struct, forbid_unknown_fields=True):
-    """One dossier. `code` may be left out where the address names it."""
+class ImportedDossier(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One dossier of a file: offices export what they have, so less is asked of it than of a system."""
 
-    procedure: ProcedurePayload
-    receiving_agency: Annotated[str, Meta(min_length=1, max_length=35)]
-    filing_channel: int | float
-    applicant: ApplicantPayload
-    received_at: Annotated[datetime, Meta(tz=True)]
-    status: RawStatus
-    status_at: Annotated[datetime, Meta(tz=True)]
+    applicant: ApplicantPayload | UnsetType = UNSET
     code: Word | UnsetType = UNSET
     reference: Annotated[str, Meta(max_length=100)] | UnsetType | None = UNSET
-    resolving_agency: Annotated[str, Meta(min_length=1, max_length=35)] | UnsetType | None = UNSET
+    procedure: ProcedurePayload | UnsetType = UNSET
+    receiving_agency: AgencyWord
+    resolving_agency: AgencyWord | UnsetType | None = UNSET
+    filing_channel: int | float | UnsetType = UNSET
     secret: Annotated[str, Meta(min_length=4, max_length=64)] | UnsetType | None = UNSET
+    received_at: Time | UnsetType = UNSET
     due_at: OptionalTime = UNSET
     finished_at: OptionalTime = UNSET
     delivered_at: OptionalTime = UNSET
+    status: RawStatus
+    status_at: Time
     asked_of_applicant: OptionalText = UNSET
     note: OptionalText = UNSET
     extra: dict[str, Any] | UnsetType | None = UNSET
     notify: bool | UnsetType = UNSET
+
+
+class DossierPayload(ImportedDossier, forbid_unknown_fields=True, kw_only=True):
+    """One dossier of interface.md. `code` may be left out where the address names it."""
+
+    applicant: ApplicantPayload
+    procedure: ProcedurePayload
+    filing_channel: int | float
+    received_at: Time
 
 
 class EventPayload(Struct, forbid_unknown_fields=True):
@@ -68,7 +79,7 @@ class EventPayload(Struct, forbid_unknown_fields=True):
     id: EventId
     code: Word
     status: RawStatus
-    at: Annotated[datetime, Meta(tz=True)]
+    at: Time
     note: OptionalText = UNSET
     office: OptionalName = UNSET
     officer: OptionalName = UNSET
@@ -135,6 +146,7 @@ class Shape(Generic[P]):
 
 DOSSIERS = Shape(DossierPayload)
 EVENTS = Shape(EventPayload)
+IMPORTED = Shape(ImportedDossier)
 _array_of_raw = msgspec.json.Decoder(list[msgspec.Raw])
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
@@ -195,6 +207,14 @@ def refuse_repeated_members(raw: bytes) -> None:
         json.loads(raw, object_pairs_hook=members)
     except (ValueError, RecursionError):
         raise Malformed("This is not JSON (RFC 8259), or it is nested too deeply.") from None
+
+
+def converted(kind: type[P], given: Mapping[str, Any]) -> P:
+    """`given`, already taken apart, as a payload. Raises `Invalid`."""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
 
 
 # --- msgspec's complaints in plain words; they never quote a value ---

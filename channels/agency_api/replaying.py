@@ -8,7 +8,7 @@ import msgspec
 
 from channels.agency_api.intake import Batch, Writer, sorted_out
 from channels.agency_api.kinds import Kinds
-from channels.agency_api.payloads import DOSSIERS, EVENTS, decoded
+from channels.agency_api.payloads import DOSSIERS, EVENTS, IMPORTED, decoded
 from channels.agency_api.portal_sorting import ROUTE, PortalSorting
 from channels.agency_api.understanding import Understanding
 from database.pool import Connection, Database
@@ -81,6 +81,8 @@ class Replay:
     async def _read(self, tenant: Tenant, route: str, payload: bytes) -> Batch:
         if route == self._kinds.dossiers.route:
             return sorted_out([DOSSIERS.one(payload)], [0], partial(self._kinds.facts, tenant), route)
+        if route == self._kinds.imported.route:
+            return sorted_out([IMPORTED.one(payload)], [0], partial(self._kinds.facts, tenant), route)
         if route == self._kinds.events.route:
             return sorted_out([EVENTS.one(payload)], [0], partial(self._kinds.event, tenant), route)
         if route.startswith(ROUTE):

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
-from channels.agency_api.payloads import DossierPayload, EventPayload
+from channels.agency_api.payloads import EventPayload, ImportedDossier
 from domain.agency import Agency
 from domain.civil_time import utc_now
 from domain.contact import e164
@@ -140,7 +140,7 @@ class Understanding:
         )
 
     def facts(
-        self, tenant: Tenant, payload: DossierPayload, *, code: str | None = None, now: datetime | None = None
+        self, tenant: Tenant, payload: ImportedDossier, *, code: str | None = None, now: datetime | None = None
     ) -> DossierFacts:
         """The facts of one dossier; `code` is what the address names."""
         given = canonical(payload.code) if payload.code else None
@@ -154,27 +154,21 @@ class Understanding:
         receiving = self.office(payload.receiving_agency, "receiving_agency")
         if receiving is None:
             raise Invalid("We do not know this agency.", field="receiving_agency")
-        applicant, procedure = payload.applicant, payload.procedure
-        filing_channel = _FILING.get(payload.filing_channel)  # 1.0 finds 1
-        if filing_channel is None:
-            raise Invalid("1 is in person, 2 online, 3 by post.", field="filing_channel")
-        email = text(applicant.email)
-        if email is not None and not _EMAIL.fullmatch(email):
-            raise Invalid("This is not an e-mail address.", field="applicant.email")
+        applicant, procedure = payload.applicant or None, payload.procedure or None
         return DossierFacts(
             code=code,
             receiving_agency=receiving,
             resolving_agency=self.office(payload.resolving_agency, "resolving_agency"),
-            procedure_code=text(procedure.code),
-            procedure_name=text(procedure.name),
+            procedure_code=text(procedure.code) if procedure else None,
+            procedure_name=text(procedure.name) if procedure else None,
             reference=text(payload.reference),
-            filing_channel=filing_channel,
-            applicant_name=text(applicant.name),
-            applicant_kind=text(applicant.kind),
-            phone=phone_of(applicant.phone, "applicant.phone"),
-            email=email,
+            filing_channel=_filing_channel(payload.filing_channel),
+            applicant_name=text(applicant.name) if applicant else None,
+            applicant_kind=text(applicant.kind) if applicant else None,
+            phone=phone_of(applicant.phone, "applicant.phone") if applicant else None,
+            email=_email(applicant.email) if applicant else None,
             secret=text(payload.secret),
-            received_at=happened(payload.received_at, "received_at", now),
+            received_at=happened(payload.received_at, "received_at", now) if payload.received_at else None,
             due_at=sane(payload.due_at, "due_at"),
             finished_at=sane(payload.finished_at, "finished_at"),
             delivered_at=sane(payload.delivered_at, "delivered_at"),
@@ -186,6 +180,22 @@ class Understanding:
             raw_status=raw_status,
             notify=payload.notify is not False,
         )
+
+
+def _filing_channel(given: float | UnsetType) -> FilingChannel | None:
+    if given is UNSET:
+        return None
+    channel = _FILING.get(given)  # 1.0 finds 1
+    if channel is None:
+        raise Invalid("1 is in person, 2 online, 3 by post.", field="filing_channel")
+    return channel
+
+
+def _email(given: str | UnsetType | None) -> str | None:
+    email = text(given)
+    if email is not None and not _EMAIL.fullmatch(email):
+        raise Invalid("This is not an e-mail address.", field="applicant.email")
+    return email
 
 
 def _extra(given: dict[str, Any] | UnsetType | None) -> bytes | None:
