@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import against_peers, lookup
+from bench import against_peers, ingest, key_design, lookup
 from bench.machine import description, need, take_load_cpu
 from bench.measuring import Setting
 from bench.report import Finding, Run, keep, kept, now, say, table, write
@@ -15,6 +15,9 @@ from bench.store import open_store
 BENCHES: dict[str, Callable[[Setting], Awaitable[list[Finding]]]] = {
     "lookup": lookup.bench,
     "peers": against_peers.bench,
+    "ingest": ingest.batches,
+    "single": ingest.single,
+    "key_design": key_design.bench,
 }
 
 
