@@ -1,0 +1,279 @@
+"""What people send is recorded once, answered once, in order, whatever fails in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from channels.conversation.engine import Conversation
+from channels.conversation.turn import Said, Turn
+from channels.inbound import Handling, Inbox
+from database.pool import Database, Role, open_database
+from domain.contact import ChannelName, Contact
+from domain.errors import Unavailable
+from domain.message import Incoming
+from lookup.sealing import Seal
+from service.wiring import Core
+from tests.channels.story import CODE, PATIENCE, PHONE, STRANGER, Line, Office, make_inbox
+
+QUICK = Handling(lease=timedelta(seconds=1), poll=timedelta(milliseconds=50), first_retry=timedelta(milliseconds=10))
+
+
+def incoming(text: str = CODE, *, sender: str = PHONE, number: int = 1) -> Incoming:
+    """One text as a gateway hands it in."""
+    return Incoming(
+        sender=Contact(channel=ChannelName.SMS, address=sender),
+        recipient="8088",
+        text=text,
+        external_id=f"test:{number}",
+        received_at=datetime.now(UTC),
+    )
+
+
+@asynccontextmanager
+async def working(*inboxes: Inbox) -> AsyncIterator[None]:
+    """Inboxes at work."""
+    tasks = [asyncio.create_task(inbox.run()) for inbox in inboxes]
+    try:
+        yield
+    finally:
+        for inbox in inboxes:
+            inbox.stop()
+        await asyncio.wait(tasks, timeout=PATIENCE)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def fetch(core: Core, statement: str) -> list[dict[str, Any]]:
+    """Rows, as the worker sees them."""
+    async with core.database.connection(Role.WORKER) as connection:
+        return [dict(row) for row in await connection.fetch(statement)]
+
+
+async def replies(core: Core) -> list[str]:
+    """Every reply queued, oldest first."""
+    rows = await fetch(core, "SELECT text_sealed FROM message WHERE kind = 'reply' ORDER BY id")
+    return [core.seal.open(row["text_sealed"]) for row in rows]
+
+
+async def all_handled(core: Core, count: int) -> list[dict[str, Any]]:
+    """The inbound rows once `count` of them are handled."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            rows = await fetch(core, "SELECT attempts, handled_at, failure FROM inbound ORDER BY id")
+            if sum(row["handled_at"] is not None for row in rows) >= count:
+                return rows
+            await asyncio.sleep(0.02)  # polls the store: what is awaited is a commit of another task
+
+
+class Failing(Conversation):
+    """A conversation with a fault for one text."""
+
+    def __init__(self, core: Core, poison: str) -> None:
+        super().__init__(core.desk, _Unlimited())
+        self.poison = poison
+        self.asked = 0
+
+    async def answer(self, said: Said) -> Turn:
+        """The turn, or the fault."""
+        if said.text == self.poison:
+            self.asked += 1
+            raise ZeroDivisionError
+        return await super().answer(said)
+
+
+class _Unlimited:
+    async def spend(self, name: str, subject: str) -> bool:
+        return True
+
+    async def give_back(self, name: str, subject: str) -> None:
+        return None
+
+
+async def test_a_text_sent_twice_is_recorded_and_answered_once(core: Core) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        assert await inbox.heard(incoming("HELP"))
+        assert not await inbox.heard(incoming("HELP"))
+        await all_handled(core, 1)
+        assert not await inbox.heard(incoming("HELP"))
+    assert len(await replies(core)) == 1
+    assert len(await fetch(core, "SELECT id FROM inbound")) == 1
+
+
+async def test_a_text_recorded_before_a_restart_is_answered_after_it(core: Core) -> None:
+    await make_inbox(core).heard(incoming("HELP"))
+    async with working(make_inbox(core)):
+        await all_handled(core, 1)
+    assert len(await replies(core)) == 1
+
+
+async def test_a_process_that_dies_with_a_text_in_hand_leaves_it_to_another(core: Core) -> None:
+    dying = make_inbox(core, handling=QUICK)
+    await dying.heard(incoming("HELP"))
+    assert len(await dying._lease(8)) == 1
+    assert await dying._lease(8) == []
+    async with working(make_inbox(core, handling=QUICK)):
+        rows = await all_handled(core, 1)
+    assert rows[0]["attempts"] == 2
+    assert len(await replies(core)) == 1
+
+
+async def test_a_process_that_comes_too_late_writes_nothing(core: Core) -> None:
+    slow = make_inbox(core, handling=QUICK)
+    await slow.heard(incoming("STOP"))
+    (held,) = await slow._lease(8)
+    async with working(make_inbox(core, handling=QUICK)):
+        await all_handled(core, 1)
+    await slow._handle(held)
+    assert len(await replies(core)) == 1
+    assert len(await fetch(core, "SELECT act FROM consent_act")) == 1
+
+
+async def test_a_text_we_cannot_answer_ends_in_an_apology_and_blocks_nobody(core: Core) -> None:
+    conversation = Failing(core, "poison")
+    inbox = make_inbox(core, conversation=conversation, handling=QUICK)
+    with capture_logs() as logs:
+        async with working(inbox):
+            await inbox.heard(incoming("poison", number=1))
+            await inbox.heard(incoming("HELP", sender=STRANGER, number=2))
+            await inbox.heard(incoming("HELP", number=3))
+            rows = await all_handled(core, 3)
+    assert conversation.asked == 5
+    assert rows[0]["attempts"] == 5
+    assert rows[0]["failure"].startswith("ZeroDivisionError at ")
+    assert sorted(text.split(",")[0].split(".")[0] for text in await replies(core)) == [
+        "Trả lời tự động",
+        "Trả lời tự động",
+        "Xin lỗi",
+    ]
+    assert not any("poison" in str(entry) for entry in logs)
+
+
+async def test_a_text_that_kills_its_process_five_times_is_not_tried_again(core: Core, database_url: str) -> None:
+    conversation = Failing(core, "HELP")
+    inbox = make_inbox(core, conversation=conversation, handling=QUICK)
+    await inbox.heard(incoming("HELP"))
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("UPDATE inbound SET attempts = 5")
+    await owner.close()
+    async with working(inbox):
+        await all_handled(core, 1)
+    assert conversation.asked == 0
+    assert [text.startswith("Xin lỗi") for text in await replies(core)] == [True]
+
+
+async def test_the_same_words_again_and_again_are_an_auto_responder(core: Core) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        for number in range(6):
+            await inbox.heard(incoming("Toi dang ban, se goi lai sau.", number=number))
+        rows = await all_handled(core, 6)
+        assert [row["failure"] for row in rows] == [None] * 3 + ["the same words too often"] * 3
+        await inbox.heard(incoming("HELP", number=7))
+        await all_handled(core, 7)
+    assert len(await replies(core)) == 4
+
+
+async def test_a_person_gets_so_many_replies_and_a_stop_still_counts(core: Core) -> None:
+    inbox = make_inbox(core, replies="2/hour")
+    async with working(inbox):
+        for number, text in enumerate(["HELP", CODE, "EN", "STOP"]):
+            await inbox.heard(incoming(text, number=number))
+        await inbox.heard(incoming("HELP", sender=STRANGER, number=9))
+        rows = await all_handled(core, 5)
+    assert [row["failure"] for row in rows] == [None, None, "too many replies", "too many replies", None]
+    assert len(await replies(core)) == 3
+    assert len(await fetch(core, "SELECT 1 FROM opt_out")) == 1
+
+
+@pytest.mark.parametrize("sender", ["8100", "VNPT", "+842223822456", "+8613800138000", "1900561234"])
+async def test_what_is_nobodys_phone_gets_no_reply(core: Core, sender: str) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        await inbox.heard(incoming("HELP", sender=sender))
+        rows = await all_handled(core, 1)
+    assert rows[0]["failure"] == "sender may not be answered"
+    assert await replies(core) == []
+
+
+async def test_texts_of_one_sender_stay_in_order_between_processes(core: Core) -> None:
+    inboxes = [make_inbox(core, handling=QUICK) for _ in range(3)]
+    expected = []
+    for number in range(12):
+        language = ("EN", "VI")[number % 2]
+        expected.append(("We will answer in English", "Từ nay trả lời bằng tiếng Việt")[number % 2])
+        await inboxes[0].heard(incoming(f"{language}{'.' * number}", number=number))
+    async with working(*inboxes):
+        await all_handled(core, 12)
+    assert [text.split(".")[0] for text in await replies(core)] == expected
+
+
+async def test_what_was_asked_is_forgotten_after_a_while(line: Line, office: Office, database_url: str) -> None:
+    await office.files()
+    citizen = line.citizen(STRANGER)
+    await citizen.says("EN")
+    await citizen.hears()
+    await citizen.says(CODE)
+    await citizen.hears()
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("UPDATE conversation SET expires_at = now()")
+    await owner.close()
+    await citizen.says("246810")
+    assert (await citizen.hears()).startswith("We found no file that matches this number.")
+
+
+async def test_a_row_whose_key_is_gone_ends_and_blocks_nobody(core: Core) -> None:
+    await make_inbox(core).heard(incoming("HELP", number=1))
+    async with working(_with_other_keys(core)):
+        rows = await all_handled(core, 1)
+    assert rows[0]["failure"].startswith("Unsealable at ")
+    assert await replies(core) == []
+
+
+def _with_other_keys(core: Core) -> Inbox:
+    inbox = make_inbox(core, handling=QUICK)
+    inbox._seal = Seal.from_secret(b"another secret of 32 bytes......")
+    return inbox
+
+
+async def test_what_a_person_sent_stands_nowhere_in_clear(core: Core, database_url: str) -> None:
+    identity = "001099012345"
+    inbox = make_inbox(core)
+    with capture_logs() as logs:
+        async with working(inbox):
+            await inbox.heard(incoming(identity))
+            await all_handled(core, 1)
+    owner = await asyncpg.connect(database_url)
+    for table in ("inbound", "message", "conversation"):
+        rows = str([tuple(row) for row in await owner.fetch(f"SELECT * FROM {table}")])  # noqa: S608 - our own names
+        assert identity not in rows
+        assert PHONE not in rows
+    await owner.close()
+    assert identity not in str(logs)
+    assert (await replies(core))[0].startswith("Đây có vẻ là số căn cước.")
+
+
+async def test_without_the_store_nothing_is_taken(database_url: str, core: Core) -> None:
+    async with open_database(database_url, roles=(Role.WORKER,)) as database:
+        inbox = make_inbox(core)
+        inbox._database = Database(url=database.url, pools=database.pools)
+        await database.pools[Role.WORKER].close()
+        with pytest.raises(Unavailable):
+            await inbox.heard(incoming())
+
+
+async def test_a_text_longer_than_any_sms_is_cut_and_answered(core: Core) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        await inbox.heard(incoming(f"{CODE} " + "dài " * 5_000))
+        await all_handled(core, 1)
+    rows = await fetch(core, "SELECT text_sealed FROM inbound")
+    assert len(core.seal.open(rows[0]["text_sealed"])) == 4_000
+    assert len(await replies(core)) == 1
