@@ -121,6 +121,7 @@ class RedisConnection:
         """The reply to `ask`, or `RedisAway`. Patient callers wait longer and are not turned away by the breaker."""
         if not patient and not self._breaker.allows():
             raise RedisAway
+        was_open = self._breaker.open
         limit = PATIENT_LIMIT if patient else COMMAND_LIMIT
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
@@ -135,14 +136,15 @@ class RedisConnection:
                 finally:
                     first.cancel()
         except AWAY as error:
-            was_open = self._breaker.open
+            known = self._breaker.open
             self._breaker.failed()
-            if self._breaker.open and not was_open:
+            if self._breaker.open and not known:
                 log.warning("redis is away", error=type(error).__name__)
             raise RedisAway from error
-        if self._breaker.open:
+        if was_open and self._breaker.open:
             log.warning("redis is back")
-        self._breaker.succeeded()
+        if was_open or not self._breaker.open:  # else the question is older than the failures
+            self._breaker.succeeded()
         if task and task.cancelling() > cancellations:
             # redis-py waits by `asyncio.wait_for`, which before Python 3.12 loses a cancellation that meets a result: a
             # loop that asks Redis would never end.

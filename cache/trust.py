@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 RECENT = 10.0  # seconds: longer than a writer takes between announcing its floors and committing
 MOST_RECENT = 100_000
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds between tries to raise the epoch; the last one repeats
+REST = 0.2  # seconds between two epochs: each makes every process ask the store anew
 
 
 class _Telling(NamedTuple):
@@ -39,10 +40,12 @@ class Trust:
         self._settled_doubts = 0
         self._doubted = asyncio.Event()
         self._doubted.set()
-        # The floors of the last `RECENT` seconds and of those before, for when Redis lost them before their commit.
+        # The floors of the last `RECENT` seconds and of those before: a commit may still follow them.
         self._recent: dict[bytes, int] = {}
         self._older: dict[bytes, int] = {}
         self._turned = monotonic()
+        self._untold: set[bytes] = set()  # those of them that Redis did not confirm
+        self._all_lost = False  # Redis may have lost those it confirmed
 
     @property
     def holds(self) -> bool:
@@ -50,7 +53,11 @@ class Trust:
         return self._doubts == self._settled_doubts
 
     def doubt(self) -> None:
-        """Believe nothing written so far."""
+        """Believe nothing written so far, and take the floors for lost."""
+        self._all_lost = True
+        self._raise_doubt()
+
+    def _raise_doubt(self) -> None:
         self._doubts += 1
         self._doubted.set()
 
@@ -58,6 +65,7 @@ class Trust:
         """Write floors (version by key); when Redis cannot be told in time, doubt. Never raises."""
         if monotonic() - self._turned > RECENT or len(self._recent) > MOST_RECENT:
             self._older, self._recent, self._turned = self._recent, {}, monotonic()
+            self._untold &= self._older.keys()
         self._recent.update(floors)
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tellings.add(_Telling(floors, told))
@@ -72,7 +80,8 @@ class Trust:
         try:
             await self._shared.write_floors(floors)
         except RedisAway:
-            self.doubt()
+            self._untold |= floors.keys()
+            self._raise_doubt()
         finally:
             for telling in tellings:
                 if not telling.told.done():
@@ -80,19 +89,35 @@ class Trust:
 
     async def run(self) -> None:
         """Settle doubts, one after the other; ends only when cancelled."""
+        attempt = 0
         while True:
             await self._doubted.wait()
             self._doubted.clear()
-            for attempt in range(2**62):
-                doubts = self._doubts
-                try:
-                    await self._shared.write_floors({**self._older, **self._recent}, patient=True)
-                    await self._shared.raise_epoch()
-                except RedisAway:
-                    await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
-                except Exception:
-                    log.exception("raising the epoch failed")
-                    await asyncio.sleep(PAUSES[-1])
-                else:
-                    self._settled_doubts = doubts
-                    break
+            try:
+                await self._settle()
+            except RedisAway:
+                self._doubted.set()
+                await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
+                attempt += 1
+            except Exception:
+                log.exception("raising the epoch failed")
+                self._doubted.set()
+                await asyncio.sleep(PAUSES[-1])
+            else:
+                attempt = 0
+                await asyncio.sleep(REST)
+
+    async def _settle(self) -> None:
+        """Tell the floors again that may be missing, and raise the epoch."""
+        doubts, all_lost, untold = self._doubts, self._all_lost, self._untold
+        floors = {**self._older, **self._recent}
+        if not all_lost:
+            floors = {key: floors[key] for key in untold if key in floors}
+        self._all_lost, self._untold = False, set()
+        try:
+            await self._shared.write_floors(floors, patient=True)
+            await self._shared.raise_epoch()
+        except BaseException:
+            self._all_lost, self._untold = self._all_lost or all_lost, self._untold | untold
+            raise
+        self._settled_doubts = doubts
