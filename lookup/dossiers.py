@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 from database.pool import DATABASE_AWAY, Connection, Database, Role
 from domain.civil_time import utc_now
@@ -37,7 +38,7 @@ FIND_PROVEN = """
            (SELECT p.name FROM procedure p WHERE p.id = d.procedure_id) AS procedure_name
       FROM dossier d
      WHERE d.id = (SELECT c.dossier_id FROM dossier_code c WHERE c.code = $1 AND c.test = false)"""
-HISTORY = "SELECT at, status, office FROM dossier_event WHERE dossier_id = $1 AND status IS NOT NULL"
+HISTORY = "SELECT at, status, office FROM dossier_event WHERE dossier_id = $1"
 
 _AWAY: tuple[type[BaseException], ...] = (*DATABASE_AWAY, Unavailable)
 _NO_DOSSIER = 0  # numbers begin at one
@@ -61,13 +62,16 @@ def _public(row: Mapping[str, Any], read_at: datetime) -> PublicDossier:
     )
 
 
+_Asked: TypeAlias = dict[str, list[asyncio.Future[PublicDossier | None]]]
+
+
 class DossierReader:
     """A `DossierSource` on the store. Codes asked for in one turn of the loop share one statement."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._clock = clock
-        self._asked: dict[str, list[asyncio.Future[PublicDossier | None]]] = {}
+        self._asked: _Asked = {}
         self._in_flight: set[asyncio.Task[None]] = set()
         self._called = False
 
@@ -87,7 +91,7 @@ class DossierReader:
     def _send(self) -> None:
         self._called = False
         while self._asked and len(self._in_flight) < MOST_IN_FLIGHT:
-            batch = {code: self._asked.pop(code) for code in list(self._asked)[:MOST_AT_ONCE]}
+            batch = {code: self._asked.pop(code) for code in tuple(islice(self._asked, MOST_AT_ONCE))}
             task = asyncio.create_task(self._read(batch))
             self._in_flight.add(task)
             task.add_done_callback(self._done)
@@ -97,30 +101,34 @@ class DossierReader:
         if self._asked and not task.cancelled():
             self._send()
 
-    async def _read(self, batch: dict[str, list[asyncio.Future[PublicDossier | None]]]) -> None:
+    async def _read(self, batch: _Asked) -> None:
         codes = list(batch)
-        found: dict[str, PublicDossier] = {}
-        failure: BaseException | None = None
         try:
             read_at = self._clock()
             async with asyncio.timeout(PATIENCE), self._database.connection(Role.PUBLIC) as connection:
                 rows = await connection.fetch(FIND_MANY, codes)
             found = {codes[row["n"] - 1]: _public(row, read_at) for row in rows}
         except _AWAY as error:
-            failure = Unavailable("The store cannot be reached at the moment.")
-            failure.__cause__ = error
+            # Those still waiting for a turn would wait out the same silence after this one.
+            waiting, self._asked = self._asked, {}
+            for asked in (batch, waiting):
+                _refuse(asked, error)
         except BaseException as error:
-            failure = error
+            _refuse(batch, error)
             raise
-        finally:
-            for code, waiting in batch.items():
-                for answer in waiting:
-                    if answer.done():
-                        continue
-                    if failure is None:
+        else:
+            for code, answers in batch.items():
+                for answer in answers:
+                    if not answer.done():
                         answer.set_result(found.get(code))
-                    else:
-                        answer.set_exception(failure)
+
+
+def _refuse(asked: _Asked, error: BaseException) -> None:
+    for answer in chain.from_iterable(asked.values()):
+        if not answer.done():
+            refusal = Unavailable("The store cannot be reached at the moment.")
+            refusal.__cause__ = error
+            answer.set_exception(refusal)
 
 
 class ProvenReader:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from database.pool import Database, Role
@@ -11,7 +12,7 @@ from domain.status import Stage, Status
 from lookup.changes import Announcement, DossierFacts, StatusEvent, Tenant
 from lookup.desk import LookupDesk
 from lookup.disclosure import Level
-from lookup.dossiers import MOST_AT_ONCE, DossierReader, ProvenReader
+from lookup.dossiers import MOST_AT_ONCE, PATIENCE, DossierReader, ProvenReader
 from lookup.ingest import DossierWriter
 from lookup.registry import Registry
 from lookup.sealing import Seal
@@ -87,6 +88,23 @@ async def test_with_the_store_away_the_reader_says_so(database: Database) -> Non
     await database.pools[Role.PUBLIC].close()
     with pytest.raises(Unavailable):
         await DossierReader(database).find(CODE)
+
+
+async def test_a_store_that_hangs_keeps_nobody_waiting_for_a_turn(
+    database: Database, database_url: str, stored: Tenant
+) -> None:
+    reader = DossierReader(database)
+    holder = await asyncpg.connect(database_url)
+    try:
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE dossier")
+            codes = [f"H05.16-261102-{n:04d}" for n in range(20 * MOST_AT_ONCE)]
+            async with asyncio.timeout(PATIENCE + 1):
+                found = await asyncio.gather(*map(reader.find, codes), return_exceptions=True)
+        assert all(isinstance(refusal, Unavailable) for refusal in found)
+        assert await reader.find(CODE) is not None
+    finally:
+        await holder.close()
 
 
 @pytest.mark.parametrize("proof", ["246810", " 246810 ", "4567"])
