@@ -75,7 +75,7 @@ class SimulatorPages:
         phone = sender_address("".join(form.get("phone", [])))
         if not is_mobile(phone):
             return self._shown(request, wrong_number=True)
-        response = web.HTTPSeeOther("/gia-lap")
+        response = _back_to_the_phone()
         response.set_cookie(PHONE_COOKIE, phone, path="/gia-lap", httponly=True, samesite="Strict")
         return response
 
@@ -85,7 +85,7 @@ class SimulatorPages:
         text = clean("".join(form.get("text", [])))
         if text:
             await self._gateway.receive(_phone_of(request), text)
-        return web.HTTPSeeOther("/gia-lap")
+        return _back_to_the_phone()
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """GET /gia-lap/live: an event `changed` whenever the screen has."""
@@ -148,6 +148,10 @@ class SimulatorPages:
             delivered=text.state is None or text.state is DeliveryState.DELIVERED,
             facts=tuple((say(f"fact.{key}"), value) for key, value in facts),
         )
+
+
+def _back_to_the_phone() -> web.Response:
+    return web.Response(status=web.HTTPSeeOther.status_code, headers={"Location": "/gia-lap"})
 
 
 def _phone_of(request: web.Request) -> str:

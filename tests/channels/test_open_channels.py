@@ -1,0 +1,90 @@
+"""The table of channels: what has its secret is open, and only that."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+
+from channels.channel import Gateway
+from channels.open_channels import ReadSettings, Surroundings, hook_secrets, open_channels
+from channels.sms.kannel import KannelChannel
+from database.pool import Database
+from domain.contact import ChannelName
+from domain.errors import Malformed
+from domain.message import Incoming
+from lookup.sealing import Seal
+from notifications.reports import Reports
+from service.settings import read
+
+KANNEL = {
+    "MOTMA_KANNEL_SENDSMS_URL": "http://127.0.0.1:13013/cgi-bin/sendsms",
+    "MOTMA_KANNEL_USERNAME": "app",
+    "MOTMA_KANNEL_PASSWORD": "secret-of-kannel",
+    "MOTMA_KANNEL_SENDER": "8088",
+    "MOTMA_KANNEL_HOOK_SECRET": "hook-secret-of-the-tests",
+    "MOTMA_KANNEL_RATE": "10",
+    "MOTMA_KANNEL_ACCENTED": "true",
+}
+GENERIC = {"MOTMA_SMS_HOOK_SECRET": "whsec_YSBrZXkgb2YgdGhlIHRlc3RzLCAzMiBieXRlcyBvayE="}
+
+
+@pytest.fixture
+async def around(seal: Seal) -> AsyncIterator[Surroundings]:
+    async def heard(incoming: Incoming) -> bool:
+        raise AssertionError(incoming)
+
+    async with aiohttp.ClientSession() as http:
+        yield Surroundings(
+            http=http,
+            heard=heard,
+            reports=Reports(Database(url="", pools={})),
+            seal=seal,
+            public_url="https://motma.example",
+        )
+
+
+def reading(environment: Mapping[str, str]) -> ReadSettings:
+    """Reads from an environment of its own, as the service does from the real one."""
+
+    def read_one(kind: type, prefix: str) -> Any:  # noqa: ANN401 - an instance of `kind`
+        return read(kind, environment, prefix=prefix)
+
+    return read_one
+
+
+async def test_without_secrets_nothing_is_open(around: Surroundings) -> None:
+    opened = open_channels(reading({"MOTMA_KANNEL_SENDSMS_URL": "http://127.0.0.1:1"}), around)
+    assert opened.channels == ()
+    assert list(opened.routes()) == []
+    assert opened.senders() == {}
+
+
+async def test_kannel_opens_with_its_settings_and_sends(around: Surroundings) -> None:
+    opened = open_channels(reading(KANNEL), around)
+    sender = opened.senders()[ChannelName.SMS]
+    assert isinstance(sender, KannelChannel)
+    assert isinstance(sender, Gateway)
+    assert sender.rate == 10
+    assert {route.path for route in opened.routes() if hasattr(route, "path")} == {
+        "/webhooks/kannel/{secret}/mo",
+        "/webhooks/kannel/{secret}/dlr",
+    }
+
+
+async def test_the_generic_webhook_only_receives(around: Surroundings) -> None:
+    opened = open_channels(reading(GENERIC), around)
+    assert [channel.name for channel in opened.channels] == ["sms"]
+    assert opened.senders() == {}
+
+
+async def test_a_channel_with_half_its_settings_stops_the_start(around: Surroundings) -> None:
+    with pytest.raises(Malformed, match="MOTMA_KANNEL_SENDSMS_URL"):
+        open_channels(reading({"MOTMA_KANNEL_HOOK_SECRET": "hook-secret-of-the-tests"}), around)
+
+
+def test_every_secret_is_known_by_its_name_in_the_environment() -> None:
+    assert hook_secrets(reading(KANNEL)) == {
+        "MOTMA_KANNEL_HOOK_SECRET": KANNEL["MOTMA_KANNEL_HOOK_SECRET"],
+        "MOTMA_SMS_HOOK_SECRET": None,
+    }
