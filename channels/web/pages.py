@@ -251,7 +251,7 @@ class WebPages:
             body=self._assets.body("sw.js"),
             content_type="text/javascript",
             charset="utf-8",
-            headers={"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; connect-src 'self'"},
+            headers={"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'self'"},
         )
 
 

@@ -187,6 +187,9 @@ async def test_nothing_new_costs_a_phone_no_page(site: Site) -> None:
     again = await site.client.get("/tra-cuu", params={"code": CODE}, headers={"If-None-Match": first.headers["ETag"]})
     assert again.status == 304
     assert await again.read() == b""
+    # A browser takes over these headers for the page it has: another policy would lock it out of its own style.
+    same = ("Content-Security-Policy", "Cache-Control", "Vary", "ETag", "Content-Language", "X-Robots-Tag")
+    assert [again.headers[name] for name in same] == [first.headers[name] for name in same]
 
 
 # --- not found, not proven ---
@@ -477,7 +480,7 @@ async def test_the_page_can_be_installed(site: Site) -> None:
 
 async def test_the_offline_worker_may_fetch_from_here_only(site: Site) -> None:
     response = await site.client.get("/sw.js")
-    assert response.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
+    assert response.headers["Content-Security-Policy"] == "default-src 'self'"
     assert response.headers["Cache-Control"] == "no-cache"
     assert "no-store" in await response.text()
 
