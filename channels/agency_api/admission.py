@@ -85,6 +85,15 @@ class Admission:
             response.headers["RateLimit-Remaining"] = str(verdict.remaining)
             response.headers["RateLimit-Reset"] = str(math.ceil(spent))
 
+    def end_broken_body(self, request: web.Request, response: web.StreamResponse, error: Exception) -> None:
+        """After a body that broke (bad gzip, bad chunks) nothing on the connection can be understood: close it.
+
+        Marked as ended, because aiohttp would read on to its end, meet the same error and log it as a fault of ours.
+        """
+        if isinstance(error, web.RequestPayloadError):
+            request.content.feed_eof()
+            response.force_close()
+
     def guarded(self, handler: Handler) -> Handler:
         """`handler` with those headers on every answer, refusals too."""
 
@@ -96,6 +105,7 @@ class Admission:
                 if problem.ours:
                     raise
                 response = problem_json(problem, "")
+                self.end_broken_body(request, response, error)
             self.told(request, response)
             return response
 

@@ -54,7 +54,6 @@ log = structlog.get_logger()
 _AWAY: tuple[type[BaseException], ...] = (ServiceError, *DATABASE_AWAY)
 
 HOUSEKEEPING = timedelta(minutes=1)
-SWEEP_EVERY = 60  # rounds of housekeeping
 
 
 class AgencyApi:
@@ -114,17 +113,18 @@ class AgencyApi:
 
     async def keep_house(self) -> None:
         """Note the use of keys and forget old answers, for ever; a store that is away is asked again later."""
-        rounds = 0
         while True:
             await asyncio.sleep(HOUSEKEEPING.total_seconds())
             try:
-                await self._admission.callers.note_use()
-                if rounds % SWEEP_EVERY == 0:
-                    async with self._database.transaction(Role.WORKER) as connection:
-                        await sweep(connection)
+                await self.keep_house_once()
             except _AWAY as error:
                 log.warning("housekeeping put off", error=type(error).__qualname__)
-            rounds += 1
+
+    async def keep_house_once(self) -> None:
+        """The same, once. Raises `Unavailable` and database errors."""
+        await self._admission.callers.note_use()
+        async with self._database.transaction(Role.WORKER) as connection:
+            await sweep(connection)
 
     # --- writing ---
 

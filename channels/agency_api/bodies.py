@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from channels.agency_api.payloads import MAX_ITEM
 from domain.errors import TooLarge, Unavailable
@@ -19,6 +19,7 @@ MAX_ITEMS = 1_000
 MAX_LINES = 10_000
 ROOM = 256 * 1024 * 1024  # bytes of bodies held in memory by one process
 
+_ENCODINGS = frozenset({"identity", "gzip", "deflate"})
 _MARK = b"\xef\xbb\xbf"  # a byte order mark before UTF-8 says nothing and is no JSON
 
 
@@ -60,8 +61,10 @@ class Claim:
 
 
 def require_type(request: web.Request, *allowed: str) -> str:
-    """The content type, when it is one of `allowed` and in UTF-8. Raises 415."""
-    if request.content_type not in allowed or (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+    """The content type, when it is one of `allowed`, in UTF-8 and compressed in a way we read. Raises 415."""
+    charset, encoding = request.charset or "utf-8", request.headers.get(hdrs.CONTENT_ENCODING, "identity")
+    unknown = request.content_type not in allowed or charset.lower() not in {"utf-8", "utf8"}
+    if unknown or encoding.lower() not in _ENCODINGS:
         raise web.HTTPUnsupportedMediaType(headers={"Accept": ", ".join(allowed)})
     return request.content_type
 

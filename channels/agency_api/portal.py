@@ -150,6 +150,7 @@ class Portal:
                     content_type=JSON,
                     headers=dict(problem.headers),
                 )
+                self._admission.end_broken_body(request, response, error)
             self._admission.told(request, response)
             return response
 

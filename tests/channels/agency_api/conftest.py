@@ -1,8 +1,8 @@
 """The agency API on real servers: the whole application in this process, agencies that call it, a look at the store."""
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -82,9 +82,9 @@ class Agency:
     async def send(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Send `body` (JSON, or bytes as they are) and hear the answer."""
+        """Send `body` (JSON, or bytes and files as they are) and hear the answer."""
         sent = {"Authorization": f"Bearer {self.key}", **(headers or {})}
-        if body is not None and not isinstance(body, bytes):
+        if body is not None and not isinstance(body, (bytes, BytesIO)):
             body = msgspec.json.encode(body)
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
@@ -115,6 +115,7 @@ class Stage:
     heard: Heard
     seal: Seal
     session: aiohttp.ClientSession
+    api: AgencyApi
 
     async def agency(
         self, code: str = "H05.16", kind: KeyKind = KeyKind.LIVE, scopes: frozenset[Scope] = frozenset(Scope)
@@ -187,6 +188,7 @@ async def open_stage(database: Database, redis_url: str, seal: Seal) -> AsyncIte
                 heard=heard,
                 seal=seal,
                 session=session,
+                api=api,
             )
 
         yield opened
@@ -214,7 +216,7 @@ def _problem(_request: web.Request, problem: Problem) -> web.Response:
     return problem_json(problem, "")
 
 
-def dossier(number: int = 1, **changes: object) -> dict[str, Any]:
+def dossier(number: int = 1, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     """A dossier as an agency sends it; `number` makes its code."""
     given: dict[str, Any] = {
         "code": f"H05.16-261102-{number:04d}",
@@ -232,7 +234,7 @@ def dossier(number: int = 1, **changes: object) -> dict[str, Any]:
     return {name: value for name, value in (given | changes).items() if value is not ...}
 
 
-def event(number: int = 1, **changes: object) -> dict[str, Any]:
+def event(number: int = 1, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     """An event as an agency sends it; `number` makes its id and the code."""
     given: dict[str, Any] = {
         "id": f"e-{number}",
@@ -246,8 +248,3 @@ def event(number: int = 1, **changes: object) -> dict[str, Any]:
 def ndjson(items: list[dict[str, Any]]) -> bytes:
     """The items, a line each."""
     return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
-
-
-def now() -> float:
-    """Seconds, for telling how long something took."""
-    return time.perf_counter()
