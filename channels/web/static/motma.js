@@ -79,7 +79,6 @@ function listen() {
 }
 
 if (answer()) {
-  // A page kept by the browser or the worker was made unlike a live one by its buttons alone.
   remember();
   offerButtons();
   if (!("offline" in document.body.dataset)) listen();
