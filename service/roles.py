@@ -12,14 +12,16 @@ from itertools import count
 
 import structlog
 
+from channels.open_channels import hook_secrets
 from database.migrate import migrate
 from database.supervision import beside, supervised
 from lookup.partitions import keep_partitions_ahead
 from lookup.reference_loader import load_reference_data
+from service.commands.doctor import examine_store
 from service.demo_seed import seed_demo
 from service.embedded import EmbeddedServers
 from service.servers import open_seal, open_servers
-from service.settings import Settings, SettingsError, faults
+from service.settings import Settings, SettingsError, faults, read
 from service.site import open_site
 from service.wiring import Core, open_core
 
@@ -58,9 +60,17 @@ def _run(main: Awaitable[int]) -> int:
 
 
 def _refuse_unsafe(settings: Settings) -> None:
-    found = [] if settings.development else faults(settings, {})
+    secrets = hook_secrets(lambda kind, prefix: read(kind, os.environ, prefix=prefix))
+    found = [] if settings.development else faults(settings, secrets)
     if found:
         raise SettingsError("this is not safe in production:\n  " + "\n  ".join(found))
+
+
+async def _refuse_unsafe_store(url: str) -> None:
+    """Production does not start on a store that may lose what it acknowledged, or show one agency another's rows."""
+    found = [finding async for finding in examine_store(url) if finding.fault and finding.vital]
+    if found:
+        raise SettingsError("\n  ".join(f"{finding.what}: {finding.fault}" for finding in found))
 
 
 async def _up(settings: Settings, *, demo: bool) -> int:
@@ -77,6 +87,8 @@ async def _play(settings: Settings, roles: tuple[str, ...]) -> int:
 
 
 async def _serve(settings: Settings, servers: EmbeddedServers, roles: tuple[str, ...], *, demo: bool = False) -> int:
+    if not settings.development:
+        await _refuse_unsafe_store(servers.database_url)
     stop = _stop_on_signals()
     processes, worker = int(os.environ.get(PROCESSES, "1")), int(os.environ.get(WORKER, "0"))
     async with open_core(servers, open_seal(settings), application=" ".join(roles), processes=processes) as core:

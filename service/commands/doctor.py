@@ -45,6 +45,7 @@ class Finding:
 
     what: str
     fault: str | None = None
+    vital: bool = False  # production does not start with this fault
 
     def line(self) -> str:
         """As the command prints it."""
@@ -80,32 +81,32 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(what=f"settings ({settings.env})")
     try:
         async with open_servers(settings) as servers:
-            async for finding in _postgresql(servers.database_url):
+            async for finding in examine_store(servers.database_url):
                 yield finding
             yield await _redis(servers.redis_url)
     except ServiceError as error:
         yield Finding(what="servers", fault=error.message)
 
 
-async def _postgresql(url: str) -> AsyncIterator[Finding]:
+async def examine_store(url: str) -> AsyncIterator[Finding]:
+    """What there is to find in PostgreSQL."""
     try:
         connection = await asyncpg.connect(url, timeout=5)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        yield Finding(what="PostgreSQL", fault=f"cannot be reached ({type(error).__name__}); check MOTMA_DATABASE_URL.")
+        unreachable = f"cannot be reached ({type(error).__name__}); check MOTMA_DATABASE_URL."
+        yield Finding(what="PostgreSQL", fault=unreachable, vital=True)
         return
     try:
         number = int(await connection.fetchval("SHOW server_version_num"))
         version = await connection.fetchval("SHOW server_version")
         old = "15 or newer is needed." if number < OLDEST_POSTGRESQL else None
-        yield Finding(what=f"PostgreSQL {version}", fault=old)
+        yield Finding(what=f"PostgreSQL {version}", fault=old, vital=True)
         commit = await connection.fetchval("SHOW synchronous_commit")
         off = "off: acknowledged changes can be lost. Set it to on." if commit == "off" else None
-        yield Finding(what=f"synchronous_commit {commit}", fault=off)
+        yield Finding(what=f"synchronous_commit {commit}", fault=off, vital=True)
         missing = [m.version for m in await pending(connection)]
-        yield Finding(
-            what="schema",
-            fault=f"migrations {', '.join(missing)} are pending: run `motma migrate`." if missing else None,
-        )
+        unapplied = f"migrations {', '.join(missing)} are pending: run `motma migrate`." if missing else None
+        yield Finding(what="schema", fault=unapplied, vital=True)
         if not missing:
             async for finding in _contents(connection):
                 yield finding
@@ -116,7 +117,7 @@ async def _postgresql(url: str) -> AsyncIterator[Finding]:
 async def _contents(connection: Connection) -> AsyncIterator[Finding]:
     unguarded = [row["relname"] for row in await connection.fetch(UNGUARDED, TENANT_TABLES)]
     open_tables = f"not forced on {', '.join(unguarded)}: restore migration 0001." if unguarded else None
-    yield Finding(what="row-level security", fault=open_tables)
+    yield Finding(what="row-level security", fault=open_tables, vital=True)
     for row in await connection.fetch(SILENT_FEEDS):
         yield Finding(
             what=f"feed of {row['code']}", fault=f"silent since {row['heard_at']:%d/%m/%Y %H:%M} UTC: ask the office."
