@@ -15,10 +15,10 @@ WAKE_UP = "motma_outbox"  # the channel of NOTIFY; the statements below name it 
 NOTICE_EXPIRY = timedelta(hours=24)
 REPLY_EXPIRY = timedelta(hours=1)
 
-# One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says
-# otherwise, and whoever follows. A change that a newer one overtook in the same batch is kept as superseded: the
-# proof of why it was not told. Dossiers of test keys reach nobody. Followers come in the order of the changes, so
-# that the newest has the highest id.
+# One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says otherwise,
+# and whoever follows. A change that a newer one overtook in the same batch is kept as superseded: the proof of why it was
+# not told. Dossiers of test keys reach nobody. Each dossier and each opt-out is looked up by its key (OFFSET 0 and the
+# scalar query forbid a join), because a plan made while the tables were small must not walk them when they have grown.
 ANNOUNCE = """
     WITH queued AS (
         INSERT INTO message (dossier_id, event_key, owner_agency, expires_at, settled_at, state, kind, channel,
@@ -28,7 +28,9 @@ ANNOUNCE = """
                told.channel, told.language, told.proven, told.contact_digest, told.address_sealed
           FROM unnest($1::bigint[], $2::uuid[], $3::boolean[])
                WITH ORDINALITY AS c (dossier_id, event_key, newest, place)
-          JOIN dossier d ON d.id = c.dossier_id AND NOT d.test
+         CROSS JOIN LATERAL (
+               SELECT d.id, d.owner_agency, d.phone_digest, d.phone_sealed
+                 FROM dossier d WHERE d.id = c.dossier_id AND NOT d.test OFFSET 0) d
          CROSS JOIN LATERAL (
                SELECT 'sms', 'vi', true, d.phone_digest, d.phone_sealed
                 WHERE d.phone_digest IS NOT NULL AND d.phone_sealed IS NOT NULL
@@ -39,7 +41,7 @@ ANNOUNCE = """
                       s.contact_digest, s.address_sealed
                  FROM subscription s WHERE s.dossier_id = d.id AND s.state = 'active')
                AS told (channel, language, proven, contact_digest, address_sealed)
-         WHERE NOT EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = told.contact_digest)
+         WHERE (SELECT o.since FROM opt_out o WHERE o.contact_digest = told.contact_digest) IS NULL
          ORDER BY c.place
         RETURNING state)
     SELECT pg_notify('motma_outbox', '') FROM queued WHERE state = 0 LIMIT 1"""
