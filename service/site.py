@@ -170,12 +170,13 @@ async def _serving(
     simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
     for part in (lookup, pages, agencies, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
+    access_log = AccessLog(_write_log)
     duties = Duties(
         visitors=visitors,
         limits=core.limits,
         lookup_limit=lookups_per_origin(settings.lookup_limit),
         limited=LIMITED_ROUTES,
-        log=AccessLog(sys.stderr.buffer.write),
+        log=access_log,
         registry=REGISTRY,
         secure=secure,
         problem_page=pages.problem,
@@ -189,6 +190,13 @@ async def _serving(
             await pages.close()
             if simulator:
                 await simulator.close()
+            await access_log.close()
+
+
+def _write_log(lines: bytes) -> None:
+    """To the stream the other logs go to, at once."""
+    sys.stderr.buffer.write(lines)
+    sys.stderr.buffer.flush()
 
 
 def _proxies(settings: Settings) -> tuple[Network, ...]:
