@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import against_peers, ingest, key_design, lookup
+from bench import against_peers, growth, ingest, key_design, lookup, to_gateway
 from bench.machine import description, need, take_load_cpu
 from bench.measuring import Setting
 from bench.report import Finding, Run, keep, kept, now, say, table, write
@@ -17,6 +17,8 @@ BENCHES: dict[str, Callable[[Setting], Awaitable[list[Finding]]]] = {
     "peers": against_peers.bench,
     "ingest": ingest.batches,
     "single": ingest.single,
+    "gateway": to_gateway.bench,
+    "growth": growth.bench,
     "key_design": key_design.bench,
 }
 

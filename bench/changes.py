@@ -80,10 +80,10 @@ def newest(dossiers: int) -> Callable[[random.Random], int]:
 
 
 class Changes:
-    """Makes changes that nobody has sent before to one filled store."""
+    """Makes changes that nobody has sent before; the first new dossier has the number `first_new`."""
 
-    def __init__(self, dossiers: int) -> None:
-        self._numbers = count(dossiers)
+    def __init__(self, first_new: int) -> None:
+        self._numbers = count(first_new)
         self._events = count()
         self._run = f"{time.time_ns():x}"
         self._chance = random.Random(7)

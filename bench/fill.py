@@ -62,7 +62,13 @@ FILL_HISTORY = """
            at + interval '35 days',
            'facts:' || status || ':' || to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00')
       FROM row ORDER BY id"""
-SEAL_FILL = "CREATE TABLE bench_fill AS SELECT $1::bigint AS dossiers, now() AS at"
+# What a dossier with its first event takes while nothing has been changed yet; also the mark of a finished fill.
+SEAL_FILL = """
+    CREATE TABLE bench_fill AS
+    SELECT $1::bigint AS dossiers,
+           sum(pg_relation_size(c.oid)) AS bytes,
+           sum(pg_relation_size(c.oid)) FILTER (WHERE c.relname ~ '^dossier_event') AS event_bytes
+      FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname ~ '^dossier_'"""
 
 
 def code_of(n: int) -> str:
