@@ -3,13 +3,16 @@
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from signal import SIGINT
 
+from service.embedded.tether import die_with
 from tests.faults.answers_under_fault import no_herd, no_stale_answer, redis_faults
 from tests.faults.evidence import Evidence
 from tests.faults.mutants import MUTANTS
@@ -30,18 +33,20 @@ class Proofs:
     mutants: tuple[str, ...]
 
 
+LONGEST = {"slice": 240, "default": 900, "long": 4 * 3600}  # seconds for one proof
+
 PROOFS: dict[str, Proofs] = {
     "G01-G02": Proofs(
-        partial(killed_processes, seconds=15, rate=150, every=4),
-        partial(killed_processes, seconds=60, rate=300),
-        partial(killed_processes, seconds=600, rate=300),
-        ("ack_before_commit", "lease_too_short"),
+        partial(killed_processes, seconds=16, rate=150, look_ups=30, every=4),
+        partial(killed_processes, seconds=60, rate=300, look_ups=100),
+        partial(killed_processes, seconds=600, rate=300, look_ups=300),
+        ("ack_before_commit", "no_lease"),
     ),
     "G05": Proofs(
         partial(same_key, requests=10),
         partial(same_key, requests=100),
         partial(same_key, requests=1000),
-        ("no_idempotency",),
+        ("check_then_insert",),
     ),
     "G06": Proofs(bad_items, bad_items, bad_items, ("all_or_nothing",)),
     "G07": Proofs(
@@ -51,10 +56,10 @@ PROOFS: dict[str, Proofs] = {
         ("last_write_wins",),
     ),
     "G15": Proofs(
-        partial(redis_faults, phase=2.5),
+        partial(redis_faults, phase=3),
         partial(redis_faults, phase=15),
         partial(redis_faults, phase=60, look_ups=300),
-        ("no_breaker",),
+        ("no_breaker", "answers_kept_in_redis"),
     ),
     "G16": Proofs(
         partial(no_stale_answer, writes=1_000),
@@ -64,9 +69,9 @@ PROOFS: dict[str, Proofs] = {
     ),
     "G18": Proofs(no_herd, no_herd, no_herd, ("no_single_flight",)),
     "G25": Proofs(
-        partial(killed_postgresql, kills=1, rate=150),
-        partial(killed_postgresql, kills=3, rate=300),
-        partial(killed_postgresql, kills=5, rate=300),
+        partial(killed_postgresql, kills=1, rate=150, drained=False),
+        partial(killed_postgresql, kills=3, rate=300, drained=True),
+        partial(killed_postgresql, kills=5, rate=300, drained=True),
         ("commit_without_waiting",),
     ),
 }
@@ -82,38 +87,61 @@ def main() -> None:
     )
     top.add_argument("--only", metavar="G01-G02,…", help=f"some of: {', '.join(PROOFS)}")
     top.add_argument("--mutants", action="store_true", help="run each proof with its guards taken away: it must fail")
-    top.add_argument("--one", nargs=3, help=argparse.SUPPRESS)  # proof, mutant, scale: in a process of its own
+    top.add_argument("--one", nargs=4, help=argparse.SUPPRESS)  # proof, mutant, scale, owner: in its own process
     given = top.parse_args()
     if given.one:
         print(json.dumps(asdict(asyncio.run(_one(*given.one)))))
         return
     names = given.only.split(",") if given.only else list(PROOFS)
+    chosen: str = given.scale or "default"
     wrong = 0
     for name in names:
         for mutant in PROOFS[name].mutants if given.mutants else (NO_MUTANT,):
-            began = time.monotonic()
-            evidence = _in_own_process(name, mutant, given.scale or "default")
-            good = evidence.kept == (mutant == NO_MUTANT)
-            wrong += not good
-            label = "" if mutant == NO_MUTANT else f"without {mutant}: {'caught' if good else 'NOT CAUGHT'}: "
-            print(f"{label}{evidence.line()} [{time.monotonic() - began:.0f} s]", flush=True)
+            wrong += not _as_it_must_be(name, mutant, chosen)
     print(f"{'all as it must be' if not wrong else f'{wrong} NOT as it must be'}")
     sys.exit(1 if wrong else 0)
 
 
-async def _one(name: str, mutant: str, scale: str) -> Evidence:
+def _as_it_must_be(name: str, mutant: str, scale: str) -> bool:
+    """Run one proof and print its line; whether it kept its guarantee, or without a guard broke it."""
+    began = time.monotonic()
+    try:
+        evidence = _in_own_process(name, mutant, scale)
+        if mutant == NO_MUTANT and evidence.late and not evidence.violations:
+            print(f"{evidence.line()}; once more, for the machine may be busy", flush=True)
+            evidence = _in_own_process(name, mutant, scale)
+    except ProofFailed as error:
+        print(f"{name} {mutant}: {error}", flush=True)
+        return False
+    good = evidence.kept == (mutant == NO_MUTANT)
+    label = "" if mutant == NO_MUTANT else f"without {mutant}: {'caught' if good else 'NOT CAUGHT'}: "
+    print(f"{label}{evidence.line()} [{time.monotonic() - began:.0f} s]", flush=True)
+    return good
+
+
+class ProofFailed(Exception):
+    """A proof came to no end of its own, so it shows nothing."""
+
+
+async def _one(name: str, mutant: str, scale: str, owner: str) -> Evidence:
+    die_with(int(owner), SIGINT)
     MUTANTS[mutant]()
     proof: Proof = getattr(PROOFS[name], scale)
     return await proof(mutant=mutant)
 
 
 def _in_own_process(name: str, mutant: str, scale: str) -> Evidence:
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.faults", "--one", name, mutant, scale], stdout=subprocess.PIPE, check=False
-    )
-    last = run.stdout.decode().splitlines()[-1:] or [""]
+    """The evidence of one proof. Raises `ProofFailed`; nothing the proof started outlives it."""
+    command = [sys.executable, "-m", "tests.faults", "--one", name, mutant, scale, str(os.getpid())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as run:
+        try:
+            said, _ = run.communicate(timeout=LONGEST[scale])
+        except subprocess.TimeoutExpired:
+            run.send_signal(SIGINT)  # it says where it stood, and clears up
+            raise ProofFailed(f"did not end within {LONGEST[scale]} s") from None
+    last = said.decode().splitlines()[-1:] or [""]
     if run.returncode or not last[0].startswith("{"):
-        return Evidence(guarantee=name, violations=[f"the proof itself ended with {run.returncode}"])
+        raise ProofFailed(f"ended with {run.returncode}")
     return Evidence(**json.loads(last[0]))
 
 

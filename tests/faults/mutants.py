@@ -1,20 +1,24 @@
 """Guards taken away, one at a time: a proof that a mutant cannot break proves nothing."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 from typing import Any
+
+import redis.asyncio as redis
 
 from cache import answers, redis_connection, shared_answers
 from cache.breaker import Breaker
 from channels.agency_api import api, intake, kinds
-from database import pool
-from lookup import idempotency, newest
+from lookup import idempotency, ingest
 from lookup.changes import ItemResult, Outcome
 from lookup.ingest import DossierWriter
-from notifications import dispatcher
+from notifications import claims
+from service.embedded import postgres
 from tests.faults.rig import NO_MUTANT
+
+ONE_SECOND = 1.0
 
 
 def whole() -> None:
@@ -23,14 +27,13 @@ def whole() -> None:
 
 def ack_before_commit() -> None:
     """G01: the answer does not wait for the store."""
-
     store, kept = DossierWriter.store, set[asyncio.Task[Any]]()
 
     async def hasty(
         self: DossierWriter, tenant: Any, items: Sequence[Any], *, connection: Any = None
     ) -> list[ItemResult]:
         async def later() -> None:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(ONE_SECOND)
             await store(self, tenant, items, connection=connection)
 
         task = asyncio.create_task(later())
@@ -41,25 +44,54 @@ def ack_before_commit() -> None:
     DossierWriter.store = hasty  # type: ignore[method-assign]
 
 
-def lease_too_short() -> None:
-    """G02: a message is anybody's again before its holder can have sent it."""
-
-    whole_init = dispatcher.Dispatcher.__init__
-
-    def init(self: Any, database: Any, senders: Any, notices: Any, dispatching: Any = None) -> None:
-        short = dispatcher.Dispatching(lease=timedelta(milliseconds=50))
-        whole_init(self, database, senders, notices, short)
-
-    dispatcher.Dispatcher.__init__ = init  # type: ignore[method-assign]
+def no_lease() -> None:
+    """G02: a message that is being sent is anybody's to send."""
+    leased = "CASE v.verdict WHEN 10 THEN now() + $5 ELSE now() END"
+    claims.CLAIM = _without(claims.CLAIM, leased, "CASE v.verdict WHEN 10 THEN now() + $5 * 0 ELSE now() END")
 
 
-def no_idempotency() -> None:
-    """G05: every copy of a request has its effect and its own answer."""
+def _without(text: str, guard: str, instead: str) -> str:
+    """`text` with another part in the guard's place, which must be there."""
+    assert guard in text
+    return text.replace(guard, instead)
+
+
+def check_then_insert() -> None:
+    """G05: a request looks whether its key was answered, and writes its answer down when it has one."""
+    find = "SELECT status, body FROM idempotency WHERE api_key_id = $1 AND key_digest = $2 AND request_digest = $3"
+    keep = """INSERT INTO idempotency (api_key_id, key_digest, owner_agency, request_digest, status, body)
+              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"""
 
     @asynccontextmanager
-    async def turn(self: Any, tenant: Any, _key: bytes, _request: bytes) -> Any:
+    async def turn(self: Any, tenant: Any, key: bytes, request: bytes) -> Any:
         async with self._database.tenant(tenant.agency_id, test=tenant.test) as connection:
-            yield idempotency.Turn(connection=connection)
+            row = await connection.fetchrow(find, tenant.api_key_id, key, request)
+            earlier = idempotency.GivenAnswer(status=row[0], body=bytes(row[1])) if row else None
+            now = idempotency.Turn(connection=connection, earlier=earlier)
+            yield now
+            if earlier is None and now.answer is not None:
+                said = now.answer.status, now.answer.body
+                await connection.execute(keep, tenant.api_key_id, key, tenant.agency_id, request, *said)
+
+    setattr(idempotency.OncePerKey, "turn", turn)
+
+
+def answers_kept_in_redis() -> None:
+    """G15: what was answered under a key is known to Redis only."""
+    client = redis.from_url(os.environ["MOTMA_REDIS_URL"]) if "MOTMA_REDIS_URL" in os.environ else None
+
+    @asynccontextmanager
+    async def turn(self: Any, tenant: Any, key: bytes, _request: bytes) -> Any:
+        assert client is not None
+        async with self._database.tenant(tenant.agency_id, test=tenant.test) as connection:
+            kept = bytes(await client.get(b"answer:" + key) or b"")  # type: ignore[arg-type]
+            status, _, body = kept.partition(b"|")
+            now = idempotency.Turn(connection=connection)
+            if kept:
+                now.earlier = idempotency.GivenAnswer(status=int(status), body=body)
+            yield now
+        if now.earlier is None and now.answer is not None:
+            await client.set(b"answer:" + key, b"%d|%b" % (now.answer.status, now.answer.body))
 
     setattr(idempotency.OncePerKey, "turn", turn)
 
@@ -79,12 +111,8 @@ def all_or_nothing() -> None:
 
 
 def last_write_wins() -> None:
-    """G07: whatever arrives last is the state."""
-
-    def always_newer(_at: datetime, _status: Any) -> tuple[datetime, int]:
-        return datetime.now().astimezone(), 0
-
-    setattr(newest, "instant", always_newer)
+    """G07: whatever arrives last is taken for the newest."""
+    setattr(ingest, "all_newer", lambda _known, _candidates: True)
 
 
 def plain_set() -> None:
@@ -119,15 +147,13 @@ def no_single_flight() -> None:
 
 def no_breaker() -> None:
     """G15: every look-up waits for a Redis that does not answer."""
-
     setattr(Breaker, "allows", lambda _self: True)
-    redis_connection.COMMAND_LIMIT = 2.0
+    redis_connection.COMMAND_LIMIT = 2 * ONE_SECOND
 
 
 def commit_without_waiting() -> None:
     """G25: commits are acknowledged before they are on disk."""
-
-    pool.SET_TENANT = pool.SET_TENANT.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true), ", 1)
+    postgres.SETTINGS |= {"synchronous_commit": "off", "wal_writer_delay": "10s"}
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
@@ -136,13 +162,14 @@ MUTANTS: dict[str, Callable[[], None]] = {
         mutant.__name__: mutant
         for mutant in (
             ack_before_commit,
-            lease_too_short,
-            no_idempotency,
+            no_lease,
+            check_then_insert,
             all_or_nothing,
             last_write_wins,
             plain_set,
             no_single_flight,
             no_breaker,
+            answers_kept_in_redis,
             commit_without_waiting,
         )
     },

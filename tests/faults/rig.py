@@ -6,8 +6,9 @@ import random
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,9 @@ from service.embedded import EmbeddedServers, run_embedded
 from tests.faults.provider import Ledger, provider
 
 SECRET = "faults-" * 8
+HOOK_SECRET = "hook-secret-of-faults"
 AGENCY = "H05.16"
+AGENCIES = (AGENCY, "G01")  # neither within the other
 READY_SECONDS = 60.0
 NO_MUTANT = "none"
 
@@ -41,7 +44,12 @@ class OurProcess:
     environment: dict[str, str] = field(repr=False)
     log: Path
     process: asyncio.subprocess.Process | None = None
-    kills: int = 0
+    killed_at: list[float] = field(default_factory=list)  # seconds since 1970
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
         """Start it; `ready` tells when it answers."""
@@ -58,14 +66,14 @@ class OurProcess:
 
     async def kill(self) -> None:
         """kill -9, and wait until it is gone."""
-        if self.process and self.process.returncode is None:
+        if self.process and self.runs:
+            self.killed_at.append(time.time())
             self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
-            self.kills += 1
 
     async def stop(self) -> None:
         """Ask it to end, then make it."""
-        if self.process and self.process.returncode is None:
+        if self.process and self.runs:
             self.process.terminate()
             try:
                 await asyncio.wait_for(self.process.wait(), 20)
@@ -82,6 +90,7 @@ class Rig:
     servers: EmbeddedServers
     ledger: Ledger
     api_key: str
+    other_key: str  # of another agency
     port: int
     processes: list[OurProcess]
     http: aiohttp.ClientSession
@@ -95,6 +104,12 @@ class Rig:
     def headers(self) -> dict[str, str]:
         """What an agency's system sends with each call."""
         return {"Authorization": f"Bearer {self.api_key}"}
+
+    @property
+    def logs(self) -> str:
+        """The last words of each process of ours."""
+        texts = (process.log.read_bytes()[-2000:] for process in self.processes if process.log.exists())
+        return b"\n".join(texts).decode("utf-8", "replace")
 
     def of(self, role: str) -> list[OurProcess]:
         """The processes that play `role`."""
@@ -117,18 +132,22 @@ class Rig:
                 async with self.http.get(f"{self.url}/readyz") as response:
                     if response.status == 200:
                         return
-            except aiohttp.ClientError:
+            except (aiohttp.ClientError, TimeoutError):
                 pass  # not yet
             if asyncio.get_running_loop().time() > deadline:
-                logs = b"\n".join(p.log.read_bytes()[-2000:] for p in self.processes if p.log.exists())
-                raise NeverReady(logs.decode("utf-8", "replace"))
+                raise NeverReady(self.logs)
             await asyncio.sleep(0.1)
 
-    async def kill_now_and_then(self, every: float, choice: random.Random) -> None:
-        """kill -9 a random process every `every` seconds and start it again, until cancelled."""
+    async def kill_now_and_then(self, every: float, choice: random.Random, done: asyncio.Event) -> None:
+        """kill -9 a process every `every` seconds and start it again, until `done`: each as often, in any order."""
+        turns: list[OurProcess] = []
         while True:
-            await asyncio.sleep(every)
-            victim = choice.choice(self.processes)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), every)
+            if done.is_set():
+                return
+            turns = turns or choice.sample(self.processes, len(self.processes))
+            victim = turns.pop()
             await victim.kill()
             await victim.start()
 
@@ -158,7 +177,7 @@ async def open_rig(
         await migrate(servers.database_url)
         await load_reference_data(servers.database_url)
         async with open_database(servers.database_url, roles=(Role.OPERATOR,)) as database:
-            api_key = await make_key(database, agency=AGENCY, kind=KeyKind.LIVE, name="faults")
+            keys = [await make_key(database, agency=a, kind=KeyKind.LIVE, name="faults") for a in AGENCIES]
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         port = free_port()
         environment = _environment(servers, sendsms, port, mutant)
@@ -171,7 +190,8 @@ async def open_rig(
             directory=directory,
             servers=servers,
             ledger=ledger,
-            api_key=api_key,
+            api_key=keys[0],
+            other_key=keys[1],
             port=port,
             processes=processes,
             http=http,
@@ -196,7 +216,8 @@ def _environment(servers: EmbeddedServers, sendsms: str, port: int, mutant: str)
         "MOTMA_LOOKUP_LIMIT": "1000000/second",
         "MOTMA_AGENCY_LIMIT": "1000000/second",
         "MOTMA_KANNEL_SENDSMS_URL": sendsms,
-        "MOTMA_KANNEL_HOOK_SECRET": "hook-secret-of-faults",
+        "MOTMA_KANNEL_HOOK_SECRET": HOOK_SECRET,
         "MOTMA_KANNEL_SENDER": "8088",
         "MOTMA_TEST_MUTANT": mutant,
+        "MOTMA_TEST_OWNER": str(os.getpid()),
     }
