@@ -36,7 +36,7 @@ class HandedOver:
 
 
 class DeliveryState(IntEnum):
-    """The life of one message. The number is the rank: from HANDED_OVER on a state is only ever replaced by a higher one.
+    """The life of one message. The number is a rank: from HANDED_OVER on, a state is only replaced by a higher one.
 
     Up to IN_DOUBT the message is the dispatcher's work, and whoever holds its newest lease may put it back.
     """

@@ -15,10 +15,11 @@ WAKE_UP = "motma_outbox"  # the channel of NOTIFY; the statements below name it 
 NOTICE_EXPIRY = timedelta(hours=24)
 REPLY_EXPIRY = timedelta(hours=1)
 
-# One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says otherwise,
-# and whoever follows. A change that a newer one overtook in the same batch is kept as superseded: the proof of why it was
-# not told. Dossiers of test keys reach nobody. Each dossier and each opt-out is looked up by its key (OFFSET 0 and the
-# scalar query forbid a join), because a plan made while the tables were small must not walk them when they have grown.
+# One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says
+# otherwise, and whoever follows. A change that a newer one overtook in the same batch is kept as superseded: the
+# proof of why it was not told. Dossiers of test keys reach nobody. Each dossier and each opt-out is looked up by its
+# key (OFFSET 0 and the scalar query forbid a join), because a plan made while the tables were small must not walk
+# them when they have grown.
 ANNOUNCE = """
     WITH queued AS (
         INSERT INTO message (dossier_id, event_key, owner_agency, expires_at, settled_at, state, kind, channel,
