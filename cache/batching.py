@@ -11,6 +11,7 @@ log = structlog.get_logger(__name__)
 # As many as the failures that open the breaker, or more: when Redis stands still, those who wait are then released by
 # it.
 LANES = 4
+CANCEL_AGAIN = 0.1  # seconds
 
 Item = TypeVar("Item")
 
@@ -33,12 +34,15 @@ class Tasks:
             log.error("a task of the cache failed", exc_info=error)
 
     async def end(self) -> None:
-        """Cancel what still runs, and wait for it."""
+        """Cancel what still runs, and wait for it.
+
+        Again and again: redis-py waits by `asyncio.wait_for`, which before Python 3.12 loses a cancellation that meets
+        a result, and a loop that lost its only one would never end.
+        """
         while self._running:
-            running = list(self._running)
-            for task in running:
+            for task in self._running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.wait(set(self._running), timeout=CANCEL_AGAIN)
 
 
 class Batches(Generic[Item]):

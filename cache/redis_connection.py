@@ -124,8 +124,6 @@ class RedisConnection:
         was_open = self._breaker.open
         limit = PATIENT_LIMIT if patient else COMMAND_LIMIT
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        cancellations = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(None) as deadline:
                 # In two steps: if our own loop was held up, the reply is already here and is read before the second
@@ -145,10 +143,6 @@ class RedisConnection:
             log.warning("redis is back")
         if was_open or not self._breaker.open:  # else the question is older than the failures
             self._breaker.succeeded()
-        if task and task.cancelling() > cancellations:
-            # redis-py waits by `asyncio.wait_for`, which before Python 3.12 loses a cancellation that meets a result: a
-            # loop that asks Redis would never end.
-            raise asyncio.CancelledError
         return reply
 
 
