@@ -99,7 +99,7 @@ class _Subject(NamedTuple):
     version: int
     known: Known | None
     arrivals: list[Arrival]
-    candidates: list[Arrival]
+    candidates: Sequence[Arrival]
 
 
 class DossierWriter:

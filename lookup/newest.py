@@ -140,23 +140,21 @@ def replay(steps: Iterable[Step]) -> Course:
     return course
 
 
-def entries(known: Known | None, arrivals: Sequence[Arrival]) -> list[Arrival]:
+def entries(known: Known | None, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
     """The arrivals that may be new to the history: of one event id the first, of one statement of facts the last.
 
     None for facts that are the ones we hold.
     """
+    held = known.facts_digest if known is not None else None
     if len(arrivals) == 1:
-        chosen: Collection[Arrival] = arrivals
-    else:
-        by_key: dict[bytes, Arrival] = {}
-        for arrival in arrivals:
-            chosen_before = by_key.setdefault(arrival.key, arrival)
-            if arrival.digest != chosen_before.digest:
-                by_key[arrival.key] = arrival
-        chosen = by_key.values()
-    if known is None or known.facts_digest is None:
-        return list(chosen)
-    return [arrival for arrival in chosen if arrival.digest is None or arrival.digest != known.facts_digest]
+        digest = arrivals[0].digest
+        return arrivals if digest is None or digest != held else ()
+    chosen: dict[bytes, Arrival] = {}
+    for arrival in arrivals:
+        before = chosen.setdefault(arrival.key, arrival)
+        if arrival.digest != before.digest:
+            chosen[arrival.key] = arrival
+    return [arrival for arrival in chosen.values() if arrival.digest is None or arrival.digest != held]
 
 
 def all_newer(known: Known, candidates: Iterable[Arrival]) -> bool:

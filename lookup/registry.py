@@ -80,7 +80,10 @@ class Registry:
     async def refresh(self) -> None:
         """Read what changed. With PostgreSQL away the old picture stays; raises `Unavailable` when there is none."""
         try:
-            async with self._database.transaction(Role.PUBLIC) as connection:
+            async with (
+                self._database.connection(Role.PUBLIC) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),  # one moment for all tables
+            ):
                 await self._refresh_offices(connection)
                 await self._refresh_procedures(connection)
                 await self._refresh_feeds(connection)
