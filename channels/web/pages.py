@@ -19,14 +19,15 @@ from channels.web.rendering import Pages
 from channels.web.requests import small_body
 from channels.web.views import answer_view, wait_words
 from channels.web.visitors import Visitors
+from domain.dossier import PublicDossier
 from domain.errors import Malformed, NotFound, TooMany, Unavailable
 from domain.vietnamese import clean
 from lookup.disclosure import Answer
 from lookup.wording import Words
 
 _WORDS = Words("channels.web")
-# Yields each time the answer about a code may have changed; never ends by itself.
-Watch = Callable[[str], AsyncGenerator[object, None]]
+# Each version of the dossier behind a code, the present one first; never ends by itself. Nothing for an unknown code.
+Watch = Callable[[str], AsyncGenerator[PublicDossier, None]]
 
 MOST_STREAMS = 2_000  # live pages per process
 MOST_STREAMS_OF_ONE = 20  # per address: a whole office may share one
@@ -180,7 +181,7 @@ class WebPages:
     # --- live news ---
 
     async def live(self, request: web.Request) -> web.StreamResponse:
-        """GET /tra-cuu/live?code=…: an event `changed` when the answer may be another, for any code."""
+        """GET /tra-cuu/live?code=…: an event `changed` with the version whenever there is a new one, for any code."""
         code = understood(request.query.get("code", "")).code
         address = self._visitors.of(request).address
         if self._streams.total() >= MOST_STREAMS:
@@ -200,8 +201,8 @@ class WebPages:
 
         async def forward() -> None:
             async with aclosing(self._watch(code)) as changes:
-                async for _ in changes:
-                    await stream.send("", event="changed")
+                async for dossier in changes:
+                    await stream.send(str(dossier.version), event="changed")
 
         self._open.add(stream)
         forwarding = asyncio.create_task(forward())

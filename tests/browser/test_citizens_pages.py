@@ -98,8 +98,11 @@ async def test_a_change_appears_while_the_page_is_open(open_page: OpenPage, site
 
 async def test_what_a_proof_opened_only_says_that_it_changed(open_page: OpenPage, site: Site) -> None:
     page = await open_page()
-    await prove(page, CODE)
+    async with page.expect_response("**/tra-cuu/live*"):
+        await prove(page, CODE)
     await site.news.watched_by(CODE, 1)
+    await page.wait_for_function("seen === 1")
+    await expect(page.locator("[data-changed]")).to_be_hidden()
     site.news.changed(CODE)
     await expect(page.locator("[data-changed]")).to_be_visible()
     await expect(page.locator("body")).to_contain_text("N*** V** A*")

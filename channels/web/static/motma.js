@@ -44,12 +44,7 @@ function offerButtons() {
   }
 }
 
-// An answer that a proof opened cannot be fetched again without it, so there the page only says that something changed.
 async function refresh() {
-  if (answer().dataset.proven !== undefined) {
-    document.querySelector("[data-changed]").hidden = false;
-    return;
-  }
   const response = await fetch(answer().dataset.here, { headers: { Accept: "text/html" } }).catch(() => null);
   if (!response || !response.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html"), next = page.getElementById("answer");
@@ -64,16 +59,26 @@ async function refresh() {
   document.querySelector("[data-said]").textContent = document.querySelector("[data-said]").dataset.said;
 }
 
+// The first news after a page was opened is what it shows already. An answer that a proof opened cannot be fetched again
+// without the proof, so there the page only says that something changed since.
+let seen = 0;
+function heard(event) {
+  const version = Number(event.data), newer = seen > 0 && version > seen;
+  seen = Math.max(seen, version);
+  if (answer().dataset.proven === undefined) refresh();
+  else if (newer) document.querySelector("[data-changed]").hidden = false;
+}
+
 function listen() {
   let source = null;
   const open = () => {
     if (source || document.hidden) return;
     source = new EventSource(answer().dataset.live);
-    source.addEventListener("changed", refresh);
+    source.addEventListener("changed", heard);
   };
-  // A page in the background costs the phone nothing; what it missed it asks for when it is seen again.
+  // A page in the background costs the phone nothing; what it missed it is told when it is seen again.
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { source?.close(); source = null; } else { open(); refresh(); }
+    if (document.hidden) { source?.close(); source = null; } else open();
   });
   open();
 }

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -30,28 +30,34 @@ Client = TestClient[web.Request, web.Application]
 
 
 class News:
-    """Tells watchers that a dossier changed."""
+    """Tells watchers of each version of a dossier, the present one first, as `CachedDossiers.watch` does."""
 
-    def __init__(self) -> None:
-        self._watching: defaultdict[str, set[asyncio.Queue[str]]] = defaultdict(set)
+    def __init__(self, desk: SampleDesk) -> None:
+        self._desk = desk
+        self._versions: Counter[str] = Counter()
+        self._watching: defaultdict[str, set[asyncio.Queue[int]]] = defaultdict(set)
         self._moved = asyncio.Event()
 
-    async def watch(self, code: str) -> AsyncGenerator[object, None]:
-        """One item for each change."""
-        queue: asyncio.Queue[str] = asyncio.Queue()
+    async def watch(self, code: str) -> AsyncGenerator[PublicDossier, None]:
+        """Nothing for an unknown code."""
+        queue: asyncio.Queue[int] = asyncio.Queue()
         self._watching[code].add(queue)
         self._moved.set()
+        queue.put_nowait(self._versions[code] + 1)
         try:
             while True:
-                yield await queue.get()
+                version = await queue.get()
+                if sample := self._desk.samples.get(code):
+                    yield replace(sample.dossier().public, version=version)
         finally:
             self._watching[code].discard(queue)
             self._moved.set()
 
     def changed(self, code: str) -> None:
-        """Tell them."""
+        """There is a new version."""
+        self._versions[code] += 1
         for queue in self._watching[code]:
-            queue.put_nowait(code)
+            queue.put_nowait(self._versions[code] + 1)
 
     async def watched_by(self, code: str, watchers: int) -> None:
         """Wait until so many watch."""
@@ -99,7 +105,8 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
             trusted: str = "",
             extra: tuple[web.AbstractRouteDef, ...] = (),
         ) -> Site:
-            desk, news, registry, written = SampleDesk(), News(), CollectorRegistry(), bytearray()
+            desk, registry, written = SampleDesk(), CollectorRegistry(), bytearray()
+            news = News(desk)
             at_hand: dict[str, PublicDossier] = {}
             assets, visitors = Assets(), Visitors(seal, networks(trusted))
             pages = WebPages(
