@@ -110,14 +110,16 @@ async def single(setting: Setting) -> list[Finding]:
 
         async def measure(program: Program, seconds: float, _round: int) -> Load:
             shorten(program)
+            await _send_for(program, 1.0)  # plans are made, connections opened
+            return await _send_for(program, seconds)
+
+        async def _send_for(program: Program, seconds: float) -> Load:
             requests = [f"/api/v1/events\t{item}" for item in islice(changes, int(seconds * FASTEST))]
             found = await load(program, requests, connections=CALLERS, seconds=seconds, headers=headers)
             if found.answers > len(requests):
                 raise WrongAnswers("some changes were sent twice: FASTEST is too low for this machine")
             return found
 
-        for program in servers.values():
-            await measure(program, 1.0, 0)
         contestants = {name: partial(measure, program, setting.seconds) for name, program in servers.items()}
         found = await interleaved(contestants, setting.rounds, what="single calls")
     await store.drop(setting.store, database)

@@ -7,14 +7,17 @@ from functools import partial
 
 from bench import fill, store
 from bench.measuring import Setting, interleaved, median, ms, ratio_of_rounds
+from bench.open_loop import OpenLoop, percentile
 from bench.programs import Program, free_port, python, running, shorten
 from bench.report import Finding, say
 from bench.service_under_test import motma
-from bench.wrk import Load, load
+from bench.wrk import Load, WrongAnswers, load
 
 CONNECTIONS = (32, 128)
-HOT_CODES = 1_000
+HOT_CODES = 200
 LEAD_IN = 1.0  # seconds
+EVEN_RATE = 1_000  # look-ups a second
+EVEN_P50, EVEN_P99 = 0.0007, 0.004  # seconds
 COLD_CODES = 200_000
 HOT_GOAL, COLD_GOAL = 0.85, 0.5
 
@@ -47,7 +50,32 @@ async def bench(setting: Setting) -> list[Finding]:
         for program, paths in asked.values():
             await load(program, paths, connections=32, seconds=2)
         found = await interleaved(_contestants(setting, asked), setting.rounds, what="look-up")
-    return [*_hot(found), *_cold(found, setting)]
+        say(f"look-up: open loop at {EVEN_RATE:,} a second")
+        latencies = [await _evenly(setting, hot) for _ in range(3)]
+    return [*_hot(found), *_cold(found, setting), _even(latencies)]
+
+
+async def _evenly(setting: Setting, program: Program) -> list[float]:
+    """Latencies of hot look-ups at appointed times."""
+    host, _, port = program.url.removeprefix("http://").rpartition(":")
+    paths = hot_paths(setting.dossiers) * (int(setting.seconds + 1) * EVEN_RATE // HOT_CODES)
+    requests = [f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for path in paths]
+    answered, _ = await OpenLoop(host, int(port)).run(requests, EVEN_RATE)
+    if answered.refused:
+        raise WrongAnswers(f"{len(answered.refused)} look-ups were refused")
+    return answered.latencies[EVEN_RATE:]  # the first second warms up
+
+
+def _even(latencies: list[list[float]]) -> Finding:
+    p50, p99 = (median(percentile(each, share) for each in latencies) for share in (0.5, 0.99))
+    return Finding(
+        bench="lookup",
+        name="lookup latency",
+        what=f"hot look-ups at {EVEN_RATE:,} a second, open loop, from the appointed time",
+        goal=f"p50 ≤ {EVEN_P50 * 1000:.1f} ms, p99 ≤ {EVEN_P99 * 1000:.0f} ms",
+        measured=f"p50 {ms(p50)}, p99 {ms(p99)}",
+        reached=p50 <= EVEN_P50 and p99 <= EVEN_P99,
+    )
 
 
 def bare_aiohttp(setting: Setting) -> AbstractAsyncContextManager[Program]:
@@ -77,7 +105,7 @@ def _hot(found: dict[str, list[Load]]) -> list[Finding]:
         Finding(
             bench="lookup",
             name="lookup hot",
-            what="GET /api/v1/lookup/{code}, 1,000 codes in turn, every duty on; requests per CPU-second against bare "
+            what="GET /api/v1/lookup/{code}, 200 codes in turn, every duty on; requests per CPU-second against bare "
             "aiohttp, 32 / 128 connections",
             goal=f"≥ {HOT_GOAL} × bare",
             measured=f"{ratios[0]:.2f} / {ratios[1]:.2f} × ({_speed(found, 'hot')} of {_speed(found, 'bare')} a CPU-s; "

@@ -28,11 +28,6 @@ def need(program: str, package: str) -> str:
     raise ToolMissing(f"bench: {program} is missing. On Debian: apt install {package}")
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def pinned(cpu: int) -> list[str]:
     """The words that keep a command on one core; none on a machine with a single one."""
     return [need("taskset", "util-linux"), "-c", str(cpu)] if cores_of_machine() > 1 else []
@@ -60,6 +55,7 @@ def description() -> dict[str, str]:
         "machine": f"{_cpu_model()}, {cores_of_machine()} cores, {memory_bytes() / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "servers": f"{_first_line(find_postgres() / 'postgres')}; {_first_line(find_valkey())}",
+        "others": f"load average {os.getloadavg()[0]:.1f} before the first bench",
         "packages": _versions(_PACKAGES),
         "peers": _versions(_PEERS),
     }

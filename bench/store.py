@@ -37,7 +37,7 @@ SETTINGS = {
 BYTES_PER_DOSSIER = 1_000  # on disk, to be on the safe side
 
 
-class TooLittleRoom(SystemExit):
+class TooLittleRoom(Exception):
     """The disk cannot hold what a bench needs."""
 
 
@@ -137,7 +137,7 @@ def require_room(store: Store, needed: int) -> None:
     free = shutil.disk_usage(store.folder).free
     if free < needed + 4 * 2**30:
         raise TooLittleRoom(
-            f"bench: {needed / 2**30:.0f} GiB are needed under {store.folder}, {free / 2**30:.0f} are free. "
+            f"{needed / 2**30:.0f} GiB are needed under {store.folder}, {free / 2**30:.0f} are free. "
             "Name another place with --data, or fewer benches."
         )
 
