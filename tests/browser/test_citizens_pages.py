@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage, Site
 from tests.channels.web.sample_answers import APPLICANT, OFFICE, SAMPLES, SECRET
-from tests.channels.web.test_pages import HOSTILE
+from tests.channels.web.test_hostile_input import HOSTILE
 
 CODE = SAMPLES["in_progress"].code
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

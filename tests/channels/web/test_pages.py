@@ -1,50 +1,20 @@
 """What a citizen sees, in every state, and what nobody must see."""
 
 import re
-from dataclasses import replace
-from html import unescape
-from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from aiohttp import ClientResponse
-from markupsafe import escape
 
 from channels.web.enquiries import TypedInstead
-from domain.errors import TooMany, Unavailable
 from domain.language import Language
-from lookup.disclosure import Answer
 from lookup.wording import Words
 from tests.channels.web.conftest import OpenSite, Site
+from tests.channels.web.reading import CODE, UNKNOWN, headline, page, proven, text_of
 from tests.channels.web.sample_answers import APPLICANT, OFFICE, SAMPLES, SECRET
-from tests.channels.web.timing import minutes
 
-CODE = SAMPLES["in_progress"].code
-UNKNOWN = "H05.16-261102-9999"
 PRIVATE = (APPLICANT, "Nguyễn", "N*** V** A*", "Lê Thị Cán Bộ", "ghi chú nội bộ", "hôn nhân")
 SAY = Words("channels.web").say
 VI, EN = Language.VIETNAMESE, Language.ENGLISH
-
-
-async def text_of(response: ClientResponse) -> str:
-    """The page as a reader reads it, tags and all, entities resolved."""
-    return unescape(await response.text()).replace("\u00a0", " ")
-
-
-async def page(site: Site, code: str, **query: str) -> str:
-    response = await site.client.get("/tra-cuu", params={"code": code, **query})
-    assert response.status == 200
-    return await text_of(response)
-
-
-async def proven(site: Site, code: str, proof: str = SECRET) -> ClientResponse:
-    return await site.client.post("/tra-cuu", data={"code": code, "proof": proof})
-
-
-def headline(html: str) -> str:
-    found = re.search("<h1>(.*?)</h1>", html)
-    assert found
-    return found[1]
 
 
 # --- the first page ---
@@ -297,147 +267,6 @@ async def test_an_unknown_remark_is_no_remark(site: Site) -> None:
     response = await site.client.get("/", params={"instead": "<script>"})
     assert response.status == 200
     assert "<script>" not in await response.text()
-
-
-# --- hostile input ---
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "' autofocus onfocus=alert(1) x='",
-    "{{7*7}}{% raw %}",
-    "javascript:alert(1)",
-    "</title><svg/onload=alert(1)>",
-    "\u202egnp.exe\u2066",
-    "<!--<a href='",
-]
-
-
-class Elements(HTMLParser):
-    """What a browser would make of a page: anything that runs, or loads from where it should not."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        addresses = [given.get(name) or "" for name in ("href", "src", "action")]
-        runs = any(name.startswith("on") or name == "style" for name in given)
-        strays = any(a and not re.match(r"/(?!/)|#|(?:tel|sms):[0-9+]", a) for a in addresses)
-        inline = tag == "script" and not (given.get("src") or "").startswith("/static/motma.")
-        if runs or strays or inline or tag in {"img", "iframe", "object", "embed", "base", "style"}:
-            self.found.append(f"<{tag} {attrs}>")
-
-
-@pytest.mark.parametrize("hostile", HOSTILE)
-async def test_what_is_typed_is_shown_as_text(site: Site, hostile: str) -> None:
-    for response in (
-        await site.client.get("/tra-cuu", params={"code": hostile}),
-        await site.client.post("/tra-cuu", data={"code": CODE, "proof": hostile}),
-        await site.client.post("/tra-cuu", data={"code": hostile, "proof": hostile}),
-        await site.client.get("/", params={"instead": hostile, "lang": hostile}),
-    ):
-        assert response.status in {200, 404, 422}
-        assert Elements(await response.text()).found == []
-
-
-@pytest.mark.parametrize("hostile", HOSTILE)
-async def test_what_is_stored_is_shown_as_text(site: Site, hostile: str) -> None:
-    office = replace(OFFICE, name=hostile, name_en=hostile, phone=hostile, address=hostile)
-    sample = replace(SAMPLES["supplement"], office=office, asked=hostile, applicant=hostile, procedure=hostile)
-    site.desk.samples[sample.code] = sample
-    for response in (
-        await proven(site, sample.code),
-        await site.client.get("/tra-cuu", params={"code": sample.code, "lang": "en"}),
-    ):
-        html = await response.text()
-        assert response.status == 200
-        assert Elements(html).found == []
-        assert str(escape(hostile)) in html
-
-
-# --- refusals and faults ---
-
-
-async def test_a_page_of_another_site_cannot_ask_for_a_reader(site: Site) -> None:
-    foreign = [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}]
-    for headers in (*foreign, {"Origin": "https://evil.example"}, {"Origin": "null"}):
-        response = await site.client.post("/tra-cuu", data={"code": CODE, "proof": SECRET}, headers=headers)
-        assert response.status == 403
-        assert "N*** V**" not in await response.text()
-    own = str(site.client.make_url("/")).rstrip("/")
-    for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": own}):
-        response = await site.client.post("/tra-cuu", data={"code": CODE, "proof": SECRET}, headers=headers)
-        assert response.status == 200
-
-
-async def test_a_form_too_large_is_refused(site: Site) -> None:
-    response = await site.client.post("/tra-cuu", data={"code": CODE, "proof": "9" * 5000})
-    assert response.status == 413
-    assert headline(await text_of(response)) == "Nội dung gửi quá dài."
-
-
-async def test_only_forms_are_taken(site: Site) -> None:
-    response = await site.client.post("/tra-cuu", json={"code": CODE, "proof": SECRET})
-    assert response.status == 415
-    response = await site.client.post(
-        "/tra-cuu", data=b"code=%ff\xff&proof=1", headers={"Content-Type": "application/x-www-form-urlencoded"}
-    )
-    assert response.status == 400
-
-
-async def test_an_address_without_end_is_refused(site: Site) -> None:
-    response = await site.client.get("/tra-cuu", params={"code": "A" * 4000})
-    assert response.status == 422
-    response = await site.client.get("/tra-cuu", params={"code": "A" * 20_000})
-    assert 400 <= response.status < 500
-
-
-async def test_no_such_page_and_no_such_method_are_pages_too(site: Site) -> None:
-    response = await site.client.get("/khong-co")
-    assert response.status == 404
-    assert headline(await text_of(response)) == "Không có trang này."
-    response = await site.client.put("/tra-cuu")
-    assert response.status == 405
-    assert "POST" in response.headers["Allow"]
-    assert "Content-Security-Policy" in response.headers
-
-
-async def test_too_many_look_ups_say_when_to_come_back(open_site: OpenSite) -> None:
-    site = await open_site(limit="2/minute")
-    for _ in range(2):
-        await page(site, CODE)
-    response = await site.client.get("/tra-cuu", params={"code": CODE})
-    assert response.status == 429
-    assert 1 <= int(response.headers["Retry-After"]) <= 30
-    assert "giây" in await text_of(response)
-    assert (await site.client.get("/")).status == 200
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "words"),
-    [
-        (Unavailable("The store is away."), 503, "Hồ sơ của Ông/Bà vẫn an toàn."),
-        (TooMany("Too often.", after=minutes(59.5)), 429, "60 phút"),
-        (RuntimeError(f"secret of {APPLICANT}"), 500, "Có lỗi ở phía chúng tôi"),
-    ],
-)
-async def test_a_fault_is_told_in_words_that_help(
-    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, words: str
-) -> None:
-    async def fails(code: str) -> Answer | None:
-        raise error
-
-    monkeypatch.setattr(site.desk, "by_code", fails)
-    response = await site.client.get("/tra-cuu", params={"code": CODE})
-    html = await text_of(response)
-    assert response.status == status
-    assert words in html
-    assert str(error) not in html
-    assert ("Retry-After" in response.headers) is (status != 500)
-    assert (response.headers["X-Request-Id"] in html) is (status == 500)
 
 
 # --- headers ---
