@@ -1,7 +1,7 @@
 """Who may be told what of a dossier: one pure function, used by every channel and API.
 
-Levels of design.md 'Disclosure'. Basis of the default: unauthenticated look-up shows the code and the degree of completion only
-(TT 01/2018/TT-VPCP art. 16.2d); the holder sees status, dates and what is asked; only officers see all.
+Basis of the default: unauthenticated look-up shows the code and the degree of completion only (TT 01/2018/TT-VPCP
+art. 16.2d); the holder sees status, dates and what is asked; only officers see all.
 """
 
 from dataclasses import dataclass, field
@@ -77,7 +77,7 @@ def disclose(
     calendar: WorkingCalendar,
     now: datetime,
 ) -> Answer:
-    """What `level` allows to be said of `dossier`. A level above CODE needs the full dossier, else CODE is what is answered."""
+    """What `level` allows to be said of `dossier`; a level above CODE needs the full dossier, else CODE is answered."""
     public = dossier.public if isinstance(dossier, Dossier) else dossier
     timeliness = punctuality(public.status, due_at=public.due_at, finished_at=public.finished_at, now=now)
     late = timeliness in {Punctuality.OVERDUE, Punctuality.FINISHED_LATE}

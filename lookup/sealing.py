@@ -30,7 +30,8 @@ def _derive(secret: bytes, purpose: str) -> bytes:
 class Seal:
     """Seals and digests with keys derived from the installation's secret.
 
-    Sealed form: one byte key id, 12 bytes nonce, ciphertext with its 16-byte tag. Rotation adds a key id, keeps the old.
+    Sealed form: one byte key id, 12 bytes nonce, ciphertext with its 16-byte tag. Rotation adds a key id and keeps
+    the old.
     """
 
     key_id: int

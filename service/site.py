@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from cache.budgets import WRONG_PROOFS_PER_DOSSIER, lookups_per_origin
 from cache.limits import Limit
+from channels import public_api
 from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
 from channels.conversation.engine import Conversation
@@ -24,6 +25,7 @@ from channels.open_channels import MANNERS, OpenChannels, Surroundings, open_cha
 from channels.public_api import PublicLookup
 from channels.simulator.gateway import SimulatedGateway
 from channels.simulator.pages import SimulatorPages
+from channels.web import pages as citizens_pages
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
 from channels.web.duties import Duties
@@ -47,7 +49,6 @@ log = structlog.get_logger()
 KEEP_ALIVE_SECONDS = 75  # aiohttp's own default is an hour (guarantees.md, measured facts)
 LARGEST_BODY = 16 * 1024 * 1024  # bytes; routes have smaller limits of their own
 GRACE_SECONDS = 15.0
-LIMITED_ROUTES = frozenset({"/tra-cuu", "/api/v1/lookup", "/api/v1/lookup/{code}"})
 REPLIES_PER_PERSON = Limit.parse("replies", "10/hour", burst=10)
 SIMULATED_NUMBER = "8088"
 
@@ -146,7 +147,7 @@ async def _serving(
         desk=desk,
         visitors=visitors,
         watch=core.dossiers.watch,
-        sms_number=settings.sms_number,
+        sms_number=settings.sms_number or (gateway.number if gateway else None),
     )
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, secure=secure)
     agencies = AgencyApi(
@@ -175,7 +176,7 @@ async def _serving(
         visitors=visitors,
         limits=core.limits,
         lookup_limit=lookups_per_origin(settings.lookup_limit),
-        limited=LIMITED_ROUTES,
+        limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES,
         log=access_log,
         registry=REGISTRY,
         secure=secure,
