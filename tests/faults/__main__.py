@@ -37,7 +37,7 @@ LONGEST = {"slice": 240, "default": 900, "long": 4 * 3600}  # seconds for one pr
 
 PROOFS: dict[str, Proofs] = {
     "G01-G02": Proofs(
-        partial(killed_processes, seconds=16, rate=150, look_ups=30, every=4),
+        partial(killed_processes, seconds=15, rate=120, look_ups=30, every=3.5),
         partial(killed_processes, seconds=60, rate=300, look_ups=100),
         partial(killed_processes, seconds=600, rate=300, look_ups=300),
         ("ack_before_commit", "no_lease"),

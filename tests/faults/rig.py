@@ -139,7 +139,10 @@ class Rig:
             await asyncio.sleep(0.1)
 
     async def kill_now_and_then(self, every: float, choice: random.Random, done: asyncio.Event) -> None:
-        """kill -9 a process every `every` seconds and start it again, until `done`: each as often, in any order."""
+        """kill -9 a process every `every` seconds and start it again, until `done`: each as often, in any order.
+
+        Where starting takes longer than that, nothing is killed before the site answers again.
+        """
         turns: list[OurProcess] = []
         while True:
             with suppress(TimeoutError):
@@ -150,6 +153,7 @@ class Rig:
             victim = turns.pop()
             await victim.kill()
             await victim.start()
+            await self.answers()
 
 
 def free_port() -> int:
