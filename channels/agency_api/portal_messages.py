@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from channels.agency_api.portal_privacy import identifies
 from channels.agency_api.understanding import AHEAD, Understanding, phone_of, sane
 from domain.civil_time import CIVIL_ZONE
 from domain.dossier import FilingChannel
@@ -32,12 +33,6 @@ _DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?: (\d{1,2}):(\d{2})(?::(\
 _NO_DATE_BEFORE = 1901
 # Between these hours nobody receives a dossier at a counter: the sender's clock had twelve hours and no AM or PM.
 _DOUBTFUL_HOURS = range(6)
-
-# Numbers of personal papers and accounts: nobody here needs them, so they are not kept.
-_IDENTIFIERS = frozenset({"sogiaytochuhoso", "dinhdanhchs", "sodinhdanh", "madoituong", "fax"})
-_IDENTIFYING = re.compile(r"giayto.*(?:so|ma)nguoi|cccd|cmnd|cmt|hochieu|socancuoc|cancuoc|masothue|mabhxh|sobhxh")
-_CITIZEN_ID = re.compile(r"(?<!\d)0\d{11}(?!\d)")  # also the first part of a digitised paper's code
-_HIDDEN = "…"
 
 _BUSINESS_DATES = ("NgayNopHoSo", "NgayTiepNhan", "NgayYeuCauBoSung", "NgayTuChoi", "NgayKetThucXuLy", "NgayTra")
 # Members that have a place of their own; all others go to `extra`.
@@ -135,7 +130,7 @@ def is_true(value: object) -> bool | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalReader:
-    """Turns messages into changes. `offices` of the message: which unit it says it comes from, already looked up."""
+    """Turns items, `scrubbed` before, into changes."""
 
     understanding: Understanding
     kinds: Kinds
@@ -272,7 +267,7 @@ def _money(price: str) -> str:
 
 
 def _day(at: datetime | None) -> str:
-    return f"{at.astimezone(CIVIL_ZONE):%H:%M %d/%m/%Y}" if at else _HIDDEN
+    return f"{at.astimezone(CIVIL_ZONE):%H:%M %d/%m/%Y}" if at else "…"
 
 
 def _step_id(item: Mapping[str, Any], at: datetime, status: Status) -> str:
@@ -284,16 +279,15 @@ def _step_id(item: Mapping[str, Any], at: datetime, status: Status) -> str:
 
 
 def _extra(given: Members, also: set[str]) -> bytes | None:
-    known = {value for name, value in _scalars(dict(given.items())) if _identifies(name) and len(value) >= 6}
     kept: dict[str, Any] = {}
     left_out: list[str] = []
     for name, value in given.items():
         if (name.lower() in _PLACED and name not in also) or value in ("", None, [], {}):
             continue
-        if _identifies(name):
+        if identifies(name):
             left_out.append(name)
         else:
-            kept[name] = _without(value, known)
+            kept[name] = value
     if given.text("SoDienThoai") and _phone(given.text("SoDienThoai")) is None:
         left_out.append("SoDienThoai")
     if left_out:
@@ -307,38 +301,3 @@ def _extra(given: Members, also: set[str]) -> bytes | None:
         kept["_left_out"] = sorted({*left_out, *lists})
         said = msgspec.json.encode(kept)
     return said
-
-
-def _identifies(name: str) -> bool:
-    name = name.lower()
-    return name in _IDENTIFIERS or _IDENTIFYING.search(name) is not None
-
-
-def _scalars(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for inner_name, inner in value.items():
-            yield from _scalars(inner, name if _identifies(name) else inner_name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _scalars(inner, name)
-    elif value is not None:
-        yield name, str(value).strip()
-
-
-def _without(value: object, identifiers: set[str]) -> object:
-    """`value` without identifiers of persons, wherever they stand: the code of a digitised paper begins with one."""
-    if isinstance(value, dict):
-        return {
-            clean(str(name)): _HIDDEN
-            if _identifies(str(name)) and inner not in ("", None)
-            else _without(inner, identifiers)
-            for name, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_without(inner, identifiers) for inner in value]
-    if isinstance(value, str):
-        text = clean(value)
-        for identifier in identifiers:
-            text = text.replace(identifier, _HIDDEN)
-        return _CITIZEN_ID.sub(_HIDDEN, text)
-    return value

@@ -1,17 +1,18 @@
 """The items of the national portal's messages, sorted out: what is understood, what is refused, what waits."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from channels.agency_api.intake import Batch, Change
+from channels.agency_api.intake import Batch
 from channels.agency_api.payloads import MAX_ITEM
 from channels.agency_api.portal_messages import PortalReader
+from channels.agency_api.portal_privacy import scrubbed
 from channels.agency_api.tallies import Named, Refused, item_error
 from channels.agency_api.understanding import Understanding, UnknownStatus
 from domain.civil_time import utc_now
-from domain.errors import Invalid, ServiceError, TooLarge
+from domain.errors import Invalid, Malformed, ServiceError, TooLarge
 from domain.vietnamese import clean
 from lookup.changes import Tenant
 from lookup.quarantine import Unclear
@@ -38,23 +39,19 @@ class PortalSorting:
         """The items of `data`; `unit` is the office the message says it comes from."""
         await self._kinds.refresh()
         batch, now, office = Batch(), utc_now(), self._office(tenant, unit)
-        for place, item in enumerate(data):
+        for place, given in enumerate(data):
+            item: Mapping[str, Any] = {}
             try:
-                batch.changes.append(self._read(tenant, service, item, office, now))
+                item = _item(given)
+                if service == SYNC:
+                    batch.changes.append(self._reader.facts(tenant, item, unit=office, now=now))
+                else:
+                    batch.changes.append(self._reader.event(tenant, item, now=now))
             except ServiceError as error:
                 batch.refused.append(_refused(service, place, item, unit, error))
             else:
                 batch.places.append(place)
         return batch
-
-    def _read(self, tenant: Tenant, service: str, item: object, office: int, now: datetime) -> Change:
-        if not isinstance(item, Mapping):
-            raise Invalid("This must be an object.", field="data")
-        if len(_encode(item)) > MAX_ITEM:
-            raise TooLarge(f"One item may have {MAX_ITEM} bytes at most.")
-        if service == SYNC:
-            return self._reader.facts(tenant, item, unit=office, now=now)
-        return self._reader.event(tenant, item, now=now)
 
     def _office(self, tenant: Tenant, written: str | None) -> int:
         """The receiving office: the unit the message names, where the key reaches it, else the key's own."""
@@ -64,8 +61,20 @@ class PortalSorting:
         return tenant.agency_id
 
 
-def _refused(service: str, place: int, item: object, unit: str | None, error: ServiceError) -> Refused:
-    code = item.get("MaHoSo") if isinstance(item, Mapping) else None
+def _item(given: object) -> dict[str, Any]:
+    """One item, without numbers of personal papers. Raises `Invalid`, `TooLarge`, `Malformed`."""
+    if not isinstance(given, dict):
+        raise Invalid("This must be an object.", field="data")
+    try:
+        if len(_encode(given)) > MAX_ITEM:
+            raise TooLarge(f"One item may have {MAX_ITEM} bytes at most.")
+        return scrubbed(given)
+    except RecursionError:
+        raise Malformed("The item is nested too deeply.") from None
+
+
+def _refused(service: str, place: int, item: Mapping[str, Any], unit: str | None, error: ServiceError) -> Refused:
+    code = next((value for name, value in item.items() if name.lower() == "mahoso"), None)
     unclear = None
     if isinstance(error, UnknownStatus):
         unclear = Unclear(

@@ -227,8 +227,12 @@ async def test_what_has_no_place_is_kept_and_numbers_of_papers_are_not(stage: St
     assert extra["TaiLieuNop"] == [{"TenTepDinhKem": "don.pdf", "MaKetQuaThayThe": "….G17.GT01", "DuocSoHoa": "1"}]
     assert extra["ThongTinKhac"] == "CCCD …, người thân …"
     assert extra["_left_out"] == ["DinhDanhCHS", "Fax", "SoGiayToChuHoSo"]
-    stored = (await stage.rows("SELECT d::text AS row FROM dossier_event d"))[0]["row"]
-    assert "0270900" not in stored + str(extra)
+    await agency.post(PROGRESS, {"data": [step(NoiDungXuLy="Đã đối chiếu CCCD 027090001234")]})
+    history = (await agency.get(f"/api/v1/dossiers/{CODE}/events")).json
+    assert history["items"][1]["note"] == "Đã đối chiếu CCCD …"
+    await agency.post(SYNC, message(item | {"TrangThaiHoSo": "0"}))
+    waiting = await stage.rows("SELECT payload_sealed FROM quarantine")
+    assert "0270900" not in str(extra) + str(history) + stage.seal.open(waiting[0]["payload_sealed"])
 
 
 async def test_what_the_applicant_must_bring_or_pay_is_said(stage: Stage, agency: Agency) -> None:
