@@ -64,9 +64,7 @@ async def caller(aiohttp_client: Callable[[web.Application], Awaitable[Client]])
 
 
 async def test_a_signed_text_is_taken(caller: Caller) -> None:
-    assert (
-        await caller.posts(GOOD | {"at": "2026-11-10T09:59:58+07:00", "operator": "a field we do not know"}) == 200
-    )
+    assert await caller.posts(GOOD | {"at": "2026-11-10T09:59:58+07:00", "operator": "a field we do not know"}) == 200
     assert caller.heard == [
         Incoming(
             sender=Contact(channel=ChannelName.SMS, address="+84901234567"),
