@@ -48,6 +48,8 @@ MESSAGES = prometheus_client.Counter(
     "motma_messages", "Messages by route and the state they came to.", ["route", "state"]
 )
 
+WRITING_DOWN = 5.0  # seconds that a stopping dispatcher tries to write its last outcomes
+
 log = structlog.get_logger()
 
 
@@ -140,7 +142,7 @@ class Dispatcher:
             await self._finish_sends()
             self._all_sent = True
             self._settling.set()
-            await asyncio.wait({settler}, timeout=self._how.grace.total_seconds())
+            await asyncio.wait({settler}, timeout=WRITING_DOWN)
         finally:
             tasks = (listener, settler, *self._sends)
             for task in tasks:
