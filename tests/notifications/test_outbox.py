@@ -142,8 +142,8 @@ async def test_a_batch_of_500_is_queued_in_one_statement_and_one_wake_up(
     await listener.execute("SELECT 1")
     assert heard.empty()
     await listener.close()
-    # The best of six: a busy machine may stretch any one of them.
-    assert min(took) <= 0.030
+    # The best of six, and a wide bound: a call per message would take longer on any machine.
+    assert min(took) <= 0.15
 
 
 async def test_only_what_is_to_be_sent_wakes_the_dispatcher(office: Office, database_url: str) -> None:
