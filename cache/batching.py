@@ -36,8 +36,8 @@ class Tasks:
     async def end(self) -> None:
         """Cancel what still runs, and wait for it.
 
-        Again and again: redis-py waits by `asyncio.wait_for`, which before Python 3.12 loses a cancellation that meets
-        a result, and a loop that lost its only one would never end.
+        Again and again, because a task may begin another, and `asyncio.wait_for`, by which libraries wait, loses a
+        cancellation that meets its result before Python 3.12.
         """
         while self._running:
             for task in self._running:

@@ -98,7 +98,7 @@ class RedisConnection:
         """A new connection, not yet open, to the server, or to each master of a Cluster as it is now, by name."""
         if not self._clustered:
             pool = self._client.connection_pool
-            return {"": pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": PATIENT_LIMIT})}
+            return {"": pool.connection_class(**pool.connection_kwargs)}
         client = self._client
 
         async def lay_out() -> None:
@@ -106,10 +106,7 @@ class RedisConnection:
             await client.nodes_manager.initialize()
 
         await self._within_limit(lay_out, patient=True)
-        return {
-            node.name: node.connection_class(**{**node.connection_kwargs, "socket_timeout": PATIENT_LIMIT})
-            for node in client.get_primaries()
-        }
+        return {node.name: node.connection_class(**node.connection_kwargs) for node in client.get_primaries()}
 
     def masters(self) -> frozenset[str]:
         """The names of the masters as last seen; the names that `tracking_connections` uses."""
@@ -156,7 +153,10 @@ async def open_redis(url: str) -> AsyncIterator[RedisConnection]:
     """
     options: dict[str, Any] = {
         "protocol": 3,
-        "socket_timeout": PATIENT_LIMIT,  # a safety net: the limit of each call is kept by `RedisConnection`
+        # `RedisConnection` keeps the time limit of each call. With one of its own redis-py would send by
+        # `asyncio.wait_for`, which before Python 3.12 loses a cancellation that meets its end: neither a time limit
+        # nor a shutdown would then be heard.
+        "socket_timeout": None,
         "socket_connect_timeout": CONNECT_LIMIT,
         # One more try at once, for a connection the server closed while it lay idle.
         "retry": Retry(NoBackoff(), 1, supported_errors=(Unreachable,)),

@@ -170,7 +170,6 @@ async def test_a_storm_of_changes_never_yields_an_outdated_answer(redis_url: str
     store.versions = dict.fromkeys(codes, 1)
     store.delay = 0.001
     chance = Random(7)
-    ends = time.monotonic() + 6
     with capture_logs():
         async with open_redis(redis_url) as one, open_redis(redis_url) as two, open_redis(redis_url) as three:
             delaying = [Delaying(each._client) for each in (one, two)]
@@ -181,7 +180,7 @@ async def test_a_storm_of_changes_never_yields_an_outdated_answer(redis_url: str
             ):
 
                 async def write() -> None:
-                    while time.monotonic() < ends:
+                    while truth.reads < 12_000:
                         for code in chance.sample(codes, 4):
                             await writer.expect({code: store.versions[code] + 1})
                             await asyncio.sleep(chance.random() * 0.004)
@@ -190,7 +189,7 @@ async def test_a_storm_of_changes_never_yields_an_outdated_answer(redis_url: str
 
                 async def read(process: CachedDossiers) -> None:
                     seen: dict[str, int] = {}
-                    while time.monotonic() < ends:
+                    while truth.reads < 12_000:
                         code, asked = chance.choice(codes), time.monotonic()
                         found = await process.find(code)
                         assert found is not None
@@ -208,7 +207,6 @@ async def test_a_storm_of_changes_never_yields_an_outdated_answer(redis_url: str
                 await asyncio.wait(Delaying.under_way)
     assert truth.stale == []
     assert truth.backwards == []
-    assert truth.reads > 10_000
     assert len(Delaying.under_way) > 5
     assert figures.nearby > 100
     assert figures.overtaken > 0

@@ -72,6 +72,19 @@ async def test_ten_thousand_changes_without_a_reply_between_do_not_break_it(redi
         assert listening.told == ["linked"]
 
 
+async def test_one_cancellation_ends_it_wherever_it_is(redis: RedisConnection) -> None:
+    """Mutant: connections with a `socket_timeout`, whose sending loses a cancellation (before Python 3.12)."""
+    with capture_logs():
+        for turns in range(80):
+            link = TrackingLink(redis, b"d:", Listening())
+            running = asyncio.create_task(link.run())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+            ended, _ = await asyncio.wait([running], timeout=1)
+            assert ended, turns
+
+
 async def test_a_cut_link_is_noticed_at_once_and_comes_back(redis: RedisConnection) -> None:
     async with linked(redis) as (link, listening):
         with capture_logs():

@@ -23,7 +23,7 @@ class ValkeyServer:
         self.url = f"redis://127.0.0.1:{self.port}" if cluster else f"unix://{folder / 'valkey.sock'}"
         self._settings = {"port": str(self.port), "save": "", "dir": str(folder), "logfile": str(folder / "log")}
         if cluster:
-            self._settings |= {"cluster-enabled": "yes", "cluster-node-timeout": "1000", "bind": "127.0.0.1"}
+            self._settings |= {"cluster-enabled": "yes", "cluster-node-timeout": "10000", "bind": "127.0.0.1"}
         else:
             self._settings |= {"unixsocket": str(folder / "valkey.sock")}
         self._process: subprocess.Popen[bytes] | None = None
