@@ -186,6 +186,13 @@ async def test_a_follower_is_proven_by_secret_or_by_phone_only() -> None:
     assert guesser.last.acts == ()
 
 
+async def test_the_proof_of_one_dossier_proves_no_other() -> None:
+    other = "H05.16-261102-0002"
+    chat = Chat(desk=PaperDesk(dossiers=[dossier(), dossier(other)]))
+    await chat.says(f"{CODE} {SECRET}")
+    assert await chat.does(f"THEO DOI {other}") == (Follow(code=other, proven=False),)
+
+
 async def test_we_ask_which_dossier_and_understand_the_answer() -> None:
     chat = Chat()
     assert await chat.says("THEO DOI") == "Ong/Ba muon theo doi ho so nao? Xin gui ma ho so tren giay hen."
