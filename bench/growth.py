@@ -55,7 +55,7 @@ class Written:
 async def bench(setting: Setting) -> list[Finding]:
     """The same at every size in turn, each round."""
     sizes = QUICK_SIZES if setting.quick else SIZES
-    databases = {size: await store.filled(setting.store, size) for size in sizes}
+    databases = {size: await store.filled(setting.store, size, purpose="growth") for size in sizes}
     asked = await _ask(setting, databases)
     fresh = await _fresh(setting, databases)
     written = await _write(setting, databases)
@@ -148,6 +148,9 @@ async def _write(setting: Setting, databases: dict[int, str]) -> dict[str, list[
             web = await stack.enter_async_context(motma(setting.store, name, name=f"motma web {_named(size)}"))
             connection = await asyncpg.connect(setting.store.url(name))
             stack.push_async_callback(connection.close)
+            await connection.execute(
+                "TRUNCATE message, delivery_report"
+            )  # notices of an earlier run, which nobody sends
             changes = Changes(await connection.fetchval("SELECT last_value FROM dossier_id"))
             contestants[str(size)] = partial(_written, web, key, connection, changes, size)
         for write in contestants.values():

@@ -25,6 +25,7 @@ BATCH = 500
 CONNECTIONS = 2
 BYTES_PER_DOSSIER = 900  # of one design
 CHUNK = 250_000
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +109,10 @@ async def bench(setting: Setting) -> list[Finding]:
         there = 0
         for size in sizes:
             await _grow(connections[0], there, size)
-            findings += await _measure(setting, connections, size)
-            there = size + (setting.rounds + 1) * _batches(setting) * BATCH  # what the passes added
+            for finding in await _measure(connections, size, _batches(setting)):
+                say(f"{finding.name}: {finding.measured}")
+                findings.append(finding)
+            there = size + (ROUNDS + 1) * _batches(setting) * BATCH  # what the passes added
     finally:
         for connection in connections:
             await connection.close()
@@ -141,8 +144,7 @@ _READ_ALL = """
         END LOOP; END $do$"""
 
 
-async def _measure(setting: Setting, connections: Sequence[Connection], size: int) -> list[Finding]:
-    batches = _batches(setting)
+async def _measure(connections: Sequence[Connection], size: int, batches: int) -> list[Finding]:
     contestants = {
         f"{design.schema} {shape}": partial(_pass, connections, design, shape, size, batches)
         for shape in SHAPES
@@ -151,7 +153,7 @@ async def _measure(setting: Setting, connections: Sequence[Connection], size: in
     sizes = {design.schema: await _bytes(connections[0], design) / size for design in DESIGNS}
     for measure in contestants.values():
         await measure(-1)  # plans are made and caches filled
-    found = await interleaved(contestants, setting.rounds, what=f"key_design at {size:,}")
+    found = await interleaved(contestants, ROUNDS, what=f"key_design at {size:,}")
     return [_finding(found, design, size, sizes) for design in DESIGNS]
 
 

@@ -83,9 +83,12 @@ async def open_store(folder: Path) -> AsyncIterator[Store]:
             directory.remove_run()
 
 
-async def filled(store: Store, dossiers: int) -> str:
-    """The name of a database with that many dossiers of this release's schema, made unless it is there."""
-    name = f"dossiers_{dossiers}"
+async def filled(store: Store, dossiers: int, *, purpose: str = "dossiers") -> str:
+    """The name of a database with that many dossiers of this release's schema, made unless it is there.
+
+    Those of one purpose share it; whoever changes it takes a copy, or has a purpose of its own.
+    """
+    name = f"{purpose}_{dossiers}"
     admin = await asyncpg.connect(store.database_url)
     try:
         if await _exists(admin, name):
