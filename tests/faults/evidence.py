@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 
 
+class ShowsNothing(RuntimeError):
+    """What was to be proven did not take place."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Evidence:
     """The outcome of one proof. A machine with other work may be `late`; nothing excuses a violation."""
@@ -16,6 +20,11 @@ class Evidence:
         """Note a violation unless `holds`."""
         if not holds:
             self.violations.append(said)
+
+    def need(self, holds: bool, said: str) -> None:
+        """What must hold for the proof to say anything. Raises `ShowsNothing`."""
+        if not holds:
+            raise ShowsNothing(said, self.line())
 
     def expect_within(self, limit: float, seconds: float, said: str) -> None:
         """Note that something took more than `limit` seconds."""

@@ -1,6 +1,7 @@
 """G01, G02, G25: nothing acknowledged is lost, whichever process dies; what goes out twice was on its way at a kill."""
 
 import asyncio
+import math
 import os
 import random
 import signal
@@ -13,7 +14,8 @@ from tests.faults.rig import NO_MUTANT, Rig, open_rig
 
 DOSSIERS = 2_000
 IN_FLIGHT = KannelSettings().concurrency  # the most one killed dispatcher can make go out twice
-IN_FLIGHT_SECONDS = 2.0  # from a text's being taken to our having written it down, on a busy machine
+IN_FLIGHT_SECONDS = 1.0  # from a text's being taken to our having written it down
+PROVIDER_SECONDS = 0.01  # the provider's answer takes as long
 DRAIN_SECONDS = 150.0
 BACK_SECONDS = 30.0
 MANY = 10_000  # sends of which a share can be told
@@ -46,7 +48,7 @@ async def killed_processes(
     Mutants: `ack_before_commit`, `no_lease`.
     """
     evidence = Evidence(guarantee="G01 G02")
-    async with open_rig(mutant=mutant) as rig:
+    async with open_rig(mutant=mutant, provider_delay=PROVIDER_SECONDS) as rig:
         producer = Producer(rig)
         codes = await producer.dossiers(DOSSIERS)
         reader, done = Reader(rig, codes, look_ups), asyncio.Event()
@@ -109,7 +111,7 @@ async def nothing_lost(rig: Rig, producer: Producer, evidence: Evidence) -> None
     evidence.figures |= {"acked": len(acked), "lost": lost, "calls retried": producer.retries}
     evidence.expect(lost == 0, f"{lost} acknowledged events are not stored")
     evidence.expect(not producer.faults, f"{len(producer.faults)} wrong answers, e.g. {producer.faults[:2]}")
-    evidence.expect(bool(acked), "nothing was acknowledged at all")
+    evidence.need(bool(acked), "nothing was acknowledged")
     behind = 0
     for row in await rig.query(STATES):
         step = producer.newest.get(row["code"])
@@ -141,7 +143,7 @@ async def everybody_told(rig: Rig, producer: Producer, evidence: Evidence) -> No
     lost = len(sent - set(rig.ledger.times_taken()))
     evidence.figures |= {"sent": len(sent), "notices lost": lost}
     evidence.expect(lost == 0, f"{lost} notices count as sent and are not in the ledger")
-    evidence.expect(bool(sent), "nothing was sent at all")
+    evidence.need(bool(sent), "nothing was sent")
     _few_twice(rig, len(sent), evidence)
 
 
@@ -153,13 +155,11 @@ def _few_twice(rig: Rig, sent: int, evidence: Evidence) -> None:
     killed = [at for process in rig.of("dispatcher") for at in process.killed_at]
     twice = [number for number, times in taken.items() if times > 1]
     extra = sum(taken[number] - 1 for number in twice)
-    until_kill = {n: min((at - first[n] for at in killed if at >= first[n]), default=None) for n in twice}
-    unexplained = sum(waited is None for waited in until_kill.values())
-    longest = max((waited for waited in until_kill.values() if waited is not None), default=0.0)
+    # What a killed process had sent may be taken just after its end.
+    from_kill = max((min((abs(at - first[n]) for at in killed), default=math.inf) for n in twice), default=0.0)
     bound = len(killed) * IN_FLIGHT
     evidence.figures |= {"kills": sum(len(p.killed_at) for p in rig.processes), "of dispatchers": len(killed)}
-    evidence.figures |= {"sent twice": extra, "at most": bound, "longest in flight s": round(longest, 2)}
+    evidence.figures |= {"sent twice": extra, "at most": bound, "furthest from a kill s": round(from_kill, 2)}
     evidence.expect(extra <= bound, f"{extra} sent twice, more than {bound} in flight at {len(killed)} kills")
-    evidence.expect(unexplained == 0, f"{unexplained} were sent twice and no dispatcher was killed after the first")
-    evidence.expect_within(IN_FLIGHT_SECONDS, longest, "between being taken and the kill that made it go out twice")
+    evidence.expect_within(IN_FLIGHT_SECONDS, from_kill, "between a kill and what went out twice because of it")
     evidence.expect(sent < MANY or extra <= sent / 1000, f"{extra} of {sent} sent twice, more than 0.1 %")
