@@ -39,6 +39,7 @@ from channels.agency_api.understanding import Understanding
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors
 from database.pool import DATABASE_AWAY, Connection, Database, Role
+from domain.civil_time import utc_now
 from domain.errors import ServiceError, TooLarge
 from lookup.agency_dossiers import AgencyDossiers
 from lookup.api_keys import Scope
@@ -139,7 +140,12 @@ class AgencyApi:
             async def work(connection: Connection | None) -> GivenAnswer:
                 payload = DOSSIERS.one(body)
                 payload.code = payload.code or code
-                batch = sorted_out([payload], [0], partial(self._kinds.facts, caller.tenant, code=code), "dossiers")
+                batch = sorted_out(
+                    [payload],
+                    [0],
+                    partial(self._kinds.understanding.facts, caller.tenant, utc_now(), code=code),
+                    "dossiers",
+                )
                 return await self._answer_to_one(caller, batch, Named(code=code), connection)
 
             return _response(await self._admission.once(request, caller, body, work))
@@ -227,7 +233,7 @@ class AgencyApi:
         return _response(GivenAnswer(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, body=msgspec.json.encode(said)))
 
     async def _cloud_events(self, request: web.Request, caller: Caller, content_type: str) -> web.StreamResponse:
-        understand = partial(self._kinds.event, caller.tenant)
+        understand = partial(self._kinds.understanding.event, caller.tenant, utc_now())
         with self._admission.room.body() as claim:
             body = await whole(request, MAX_ARRAY if content_type == cloud_events.BATCHED else MAX_ONE, claim)
 

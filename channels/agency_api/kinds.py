@@ -1,6 +1,7 @@
 """Dossiers, events, dossiers of files: how each is read, from an array, from lines or alone, and understood."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -20,8 +21,9 @@ from channels.agency_api.payloads import (
     unreadable,
 )
 from channels.agency_api.understanding import Understanding
+from domain.civil_time import utc_now
 from domain.errors import TooLarge
-from lookup.changes import DossierFacts, StatusEvent, Tenant
+from lookup.changes import Tenant
 
 P = TypeVar("P", DossierPayload, EventPayload, ImportedDossier)
 
@@ -30,12 +32,12 @@ class Kind(Generic[P]):
     """One of them. `route` names it in quarantine; `one_allowed` says whether one may come outside an array."""
 
     def __init__(
-        self, *, route: str, shape: Shape[P], understand: Callable[[Tenant, P], Change], one_allowed: bool
+        self, *, route: str, shape: Shape[P], understand: Callable[[Tenant, datetime, P], Change], one_allowed: bool
     ) -> None:
         self.route = route
         self.one_allowed = one_allowed
         self._shape: Shape[P] = shape
-        self._understand: Callable[[Tenant, P], Change] = understand
+        self._understand: Callable[[Tenant, datetime, P], Change] = understand
 
     def array(self, tenant: Tenant, body: bytes) -> Batch:
         """The batch in a JSON array. Raises `Malformed`, `Invalid`, `TooLarge`."""
@@ -61,25 +63,18 @@ class Kind(Generic[P]):
         return self._sorted_out(tenant, [self._shape.one(body)], [0])
 
     def _sorted_out(self, tenant: Tenant, items: Sequence[P | Unreadable], places: Sequence[int]) -> Batch:
-        return sorted_out(items, places, partial(self._understand, tenant), self.route)
+        return sorted_out(items, places, partial(self._understand, tenant, utc_now()), self.route)
 
 
 class Kinds:
     """All of them, and the understanding they share."""
 
     def __init__(self, understanding: Understanding) -> None:
-        self._understanding = understanding
-        self.dossiers = Kind(route="dossiers", shape=DOSSIERS, understand=self.facts, one_allowed=False)
-        self.imported = Kind(route="import", shape=IMPORTED, understand=self.facts, one_allowed=False)
-        self.events = Kind(route="events", shape=EVENTS, understand=self.event, one_allowed=True)
-
-    def facts(self, tenant: Tenant, payload: ImportedDossier, *, code: str | None = None) -> DossierFacts:
-        """What a dossier says; `code` is what the address names."""
-        return self._understanding.facts(tenant, payload, code=code)
-
-    def event(self, tenant: Tenant, payload: EventPayload) -> StatusEvent:
-        """What an event says."""
-        return self._understanding.event(tenant, payload)
+        self.understanding = understanding
+        facts, event = understanding.facts, understanding.event
+        self.dossiers = Kind(route="dossiers", shape=DOSSIERS, understand=facts, one_allowed=False)
+        self.imported = Kind(route="import", shape=IMPORTED, understand=facts, one_allowed=False)
+        self.events = Kind(route="events", shape=EVENTS, understand=event, one_allowed=True)
 
 
 def few(items: Sequence[Any]) -> Sequence[Any]:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 
 import msgspec
 
-from channels.agency_api.intake import Batch, Writer, sorted_out
+from channels.agency_api.intake import Batch, Writer
 from channels.agency_api.kinds import Kinds
-from channels.agency_api.payloads import DOSSIERS, EVENTS, IMPORTED, decoded
+from channels.agency_api.payloads import decoded
 from channels.agency_api.portal_sorting import ROUTE, PortalSorting
 from channels.agency_api.understanding import Understanding
 from database.pool import Connection, Database
@@ -79,12 +78,9 @@ class Replay:
         return Replayed(fate=Fate(result.outcome.value))
 
     async def _read(self, tenant: Tenant, route: str, payload: bytes) -> Batch:
-        if route == self._kinds.dossiers.route:
-            return sorted_out([DOSSIERS.one(payload)], [0], partial(self._kinds.facts, tenant), route)
-        if route == self._kinds.imported.route:
-            return sorted_out([IMPORTED.one(payload)], [0], partial(self._kinds.facts, tenant), route)
-        if route == self._kinds.events.route:
-            return sorted_out([EVENTS.one(payload)], [0], partial(self._kinds.event, tenant), route)
+        for kind in (self._kinds.dossiers, self._kinds.imported, self._kinds.events):
+            if route == kind.route:
+                return kind.one(tenant, payload)
         if route.startswith(ROUTE):
             envelope = decoded(_envelope.decode, payload)
             unit = envelope.get("unit")

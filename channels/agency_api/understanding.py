@@ -3,13 +3,13 @@
 import re
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from unicodedata import is_normalized
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from channels.agency_api.payloads import EventPayload, ImportedDossier
 from domain.agency import Agency
-from domain.civil_time import utc_now
 from domain.contact import e164
 from domain.dossier import FilingChannel
 from domain.errors import Invalid, ServiceError
@@ -19,6 +19,7 @@ from lookup.changes import DossierFacts, StatusEvent, Tenant
 from lookup.codes import canonical
 
 FIRST_YEAR, LAST_YEAR = 1990, 2100
+_BEYOND_YEARS = f"The year must lie between {FIRST_YEAR} and {LAST_YEAR}."
 # The newest change wins: one from the far future would hide every later one. A day forgives any clock.
 AHEAD = timedelta(days=1)
 
@@ -53,8 +54,8 @@ def text(value: str | UnsetType | None) -> str | None:
     """`value` in NFC without control characters and outer space; None for nothing."""
     if not value:
         return None
-    if value.isascii() and value.isprintable():
-        return value.strip() or None
+    if value.isprintable() and (value.isascii() or is_normalized("NFC", value)):
+        return value.strip() or None  # most text needs no more
     return clean(value) or None
 
 
@@ -63,14 +64,16 @@ def sane(at: datetime | UnsetType | None, field: str) -> datetime | None:
     if not at:
         return None
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise Invalid(f"The year must lie between {FIRST_YEAR} and {LAST_YEAR}.", field=field)
+        raise Invalid(_BEYOND_YEARS, field=field)
     return at
 
 
 def happened(at: datetime, field: str, now: datetime) -> datetime:
     """`at`, if it can lie behind us. Raises `Invalid`."""
-    if sane(at, field) and at - now > AHEAD:
+    if at - now > AHEAD:
         raise Invalid("This lies more than a day in the future.", field=field)
+    if at.year < FIRST_YEAR:
+        raise Invalid(_BEYOND_YEARS, field=field)
     return at
 
 
@@ -119,7 +122,7 @@ class Understanding:
             raise Invalid("We do not know this agency.", field=field)
         return agency.agency_id
 
-    def event(self, tenant: Tenant, payload: EventPayload, *, now: datetime | None = None) -> StatusEvent:
+    def event(self, tenant: Tenant, now: datetime, payload: EventPayload) -> StatusEvent:
         """One change of status."""
         event_id = text(payload.id)
         if event_id is None:
@@ -129,7 +132,7 @@ class Understanding:
             event_id=event_id,
             code=canonical(payload.code),
             status=status,
-            at=happened(payload.at, "at", now or utc_now()),
+            at=happened(payload.at, "at", now),
             note=text(payload.note),
             office=text(payload.office),
             officer=text(payload.officer),
@@ -140,7 +143,7 @@ class Understanding:
         )
 
     def facts(
-        self, tenant: Tenant, payload: ImportedDossier, *, code: str | None = None, now: datetime | None = None
+        self, tenant: Tenant, now: datetime, payload: ImportedDossier, *, code: str | None = None
     ) -> DossierFacts:
         """The facts of one dossier; `code` is what the address names."""
         given = canonical(payload.code) if payload.code else None
@@ -149,7 +152,6 @@ class Understanding:
         code = code or given
         if code is None:
             raise Invalid("A required member is missing.", field="code")
-        now = now or utc_now()
         status, raw_status = self.status(tenant, payload.status)
         receiving = self.office(payload.receiving_agency, "receiving_agency")
         if receiving is None:

@@ -13,11 +13,11 @@ from typing import TextIO
 
 from channels.agency_api.columns import dossier_of, fields_of
 from channels.agency_api.intake import Batch, Intake, sorted_out
-from channels.agency_api.kinds import Kinds
 from channels.agency_api.payloads import IMPORTED, ImportedDossier, Unreadable, converted
 from channels.agency_api.table_files import Row, TableFile, guarded, open_table
 from channels.agency_api.tallies import Tally
 from channels.agency_api.understanding import Understanding
+from domain.civil_time import utc_now
 from domain.errors import NotFound, ServiceError, TooLarge
 from lookup.changes import MAX_BATCH, Tenant
 from service.commands import Subcommands
@@ -68,7 +68,7 @@ async def import_table(core: Core, table: TableFile, agency: str, report: "Repor
         raise NotFound(f"There is no agency {agency}.", field="agency")
     tenant = Tenant(agency_id=found.agency_id, agency_code=found.code, test=False, api_key_id="import")
     reader = _RowReader(table.headers, agency)
-    understand = partial(Kinds(Understanding(core.registry)).facts, tenant)
+    understand = partial(Understanding(core.registry).facts, tenant, utc_now())
     intake = Intake(database=core.database, seal=core.seal, writer=core.writer)
     total = Tally()
     with report:
