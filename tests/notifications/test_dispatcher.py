@@ -344,14 +344,12 @@ async def test_stopping_waits_its_grace_and_then_leaves_what_hangs_in_doubt(offi
     assert (row["state"], row["failure"]) == (DeliveryState.IN_DOUBT, "stopped while sending")
 
 
-async def test_stopping_gives_back_what_waits_for_its_turn(office: Office, dispatch: Dispatch) -> None:
-    for inbound_id in range(1, 3):
+async def test_a_limited_route_leases_no_more_than_it_may_send(office: Office, dispatch: Dispatch) -> None:
+    for inbound_id in range(1, 4):
         await office.answers("…", inbound_id=inbound_id)
-    phones = Phones(rate=0.01)
-    dispatcher = dispatch.start(phones, Dispatching(grace=timedelta(milliseconds=50)))
-    await phones.until(lambda phones: len(phones.told) == 1)
-    await dispatch.stop(dispatcher)
-    assert await office.states() == [DeliveryState.HANDED_OVER, DeliveryState.QUEUED]
+    await dispatch.once(Phones(rate=0.01))
+    rows = await office.owner.fetch("SELECT state, attempts FROM message ORDER BY id")
+    assert [tuple(row) for row in rows] == [(DeliveryState.HANDED_OVER, 1), (DeliveryState.QUEUED, 0), (0, 0)]
 
 
 async def test_a_routes_rate_is_kept_and_used(office: Office, dispatch: Dispatch) -> None:
