@@ -225,8 +225,8 @@ class AgencyApi:
             if waiting:
                 await store(waiting)
         finally:
-            if storing and not storing.done():
-                await asyncio.wait([storing])  # what was begun is finished: its sender may have gone, its items not
+            if storing:  # what was begun is finished: its sender may have gone, its items not
+                await asyncio.gather(storing, return_exceptions=True)
         if refusal is None:
             return _response(tally.answer())
         said = {"error": error_said(item_error(refusal)), **tally.said()}

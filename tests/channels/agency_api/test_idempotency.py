@@ -1,4 +1,7 @@
-"""The same request under one key, any number of times at once: one effect, one answer. Guarantee G05."""
+"""The same request under one key, any number of times at once: one effect, one answer. Guarantee G05.
+
+Mutant: with CLAIM taking every turn (no condition in its ON CONFLICT) the copies work again, and two tests here fail.
+"""
 
 import asyncio
 
