@@ -9,10 +9,9 @@ import uvloop
 from bench import against_peers, growth, ingest, key_design, lookup, to_gateway
 from bench.machine import description, need, take_load_cpu
 from bench.measuring import Setting
-from bench.programs import ServerEnded
+from bench.programs import ServerEnded, WrongAnswers
 from bench.report import Finding, Run, keep, kept, now, say, table, write
 from bench.store import TooLittleRoom, open_store
-from bench.wrk import WrongAnswers
 
 BENCHES: dict[str, Callable[[Setting], Awaitable[list[Finding]]]] = {
     "lookup": lookup.bench,

@@ -12,10 +12,10 @@ import msgspec
 from bench import fill, store
 from bench.lookup import LEAD_IN, cold_paths, hot_paths
 from bench.measuring import Setting, interleaved, median, ratio_of_rounds
-from bench.programs import Program, free_port, python, running, shorten
+from bench.programs import Program, WrongAnswers, free_port, python, running, shorten
 from bench.report import Finding, say
 from bench.service_under_test import motma
-from bench.wrk import Load, WrongAnswers, load
+from bench.wrk import Load, load
 
 CONNECTIONS = 32
 COMPARED = 200  # answers that must be the same everywhere

@@ -12,8 +12,7 @@ import aiohttp
 import msgspec
 
 from bench import fill
-from bench.programs import Program
-from bench.wrk import WrongAnswers
+from bench.programs import Program, WrongAnswers
 
 BATCH = 500  # items per call
 LANES = 2  # calls at a time

@@ -13,10 +13,9 @@ from bench import fill, store
 from bench.changes import Changes, newest, send
 from bench.measuring import Setting, interleaved, median, ms, ratio_of_rounds
 from bench.open_loop import percentile
-from bench.programs import Program
+from bench.programs import Program, WrongAnswers
 from bench.report import Finding
 from bench.service_under_test import motma
-from bench.wrk import WrongAnswers
 from database.pool import Connection, Role, open_database
 from lookup.dossiers import DossierReader
 

@@ -11,10 +11,10 @@ import asyncpg
 from bench import store
 from bench.changes import Changes, Sent, newest, send, uniform
 from bench.measuring import Setting, interleaved, median, ms, ratio_of_rounds
-from bench.programs import Program, shorten
+from bench.programs import Program, WrongAnswers, shorten
 from bench.report import Finding, say
 from bench.service_under_test import motma
-from bench.wrk import Load, WrongAnswers, load
+from bench.wrk import Load, load
 from database.pool import Connection
 
 ITEMS, QUICK_ITEMS = 1_000_000, 100_000

@@ -8,10 +8,10 @@ from functools import partial
 from bench import fill, store
 from bench.measuring import Setting, interleaved, median, ms, ratio_of_rounds
 from bench.open_loop import OpenLoop, percentile
-from bench.programs import Program, free_port, python, running, shorten
+from bench.programs import Program, WrongAnswers, free_port, python, running, shorten
 from bench.report import Finding, say
 from bench.service_under_test import motma
-from bench.wrk import Load, WrongAnswers, load
+from bench.wrk import Load, load
 
 CONNECTIONS = (32, 128)
 HOT_CODES = 200

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from bench.programs import WrongAnswers
+
 CONNECTIONS = 64
+PATIENCE = 60.0  # seconds
 _HEAD_ENDS = b"\r\n\r\n"
 
 
@@ -91,8 +94,11 @@ class OpenLoop:
             else:
                 late = max(late, -wait)
             self._start(number)
-        async with asyncio.timeout(60):
-            await self._all_answered.wait()
+        try:
+            await asyncio.wait_for(self._all_answered.wait(), PATIENCE)
+        except TimeoutError:
+            message = f"{self._open} of {len(requests)} requests had no answer {PATIENCE:.0f} s after the last was due"
+            raise WrongAnswers(message) from None
         for line in lines:
             if line.transport is not None:
                 line.transport.close()

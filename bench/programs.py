@@ -26,6 +26,10 @@ class ServerEnded(Exception):
     """A server under measurement did not start, or ended by itself."""
 
 
+class WrongAnswers(Exception):
+    """Some answers were errors, or never came: the measurement is void."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """A running server and the address it answers at."""

@@ -9,11 +9,10 @@ import aiohttp
 from bench import changes, store
 from bench.measuring import Setting, ms
 from bench.open_loop import Answered, OpenLoop, percentile
-from bench.programs import Program
+from bench.programs import Program, WrongAnswers
 from bench.report import Finding, say
 from bench.sendsms import Taken, gateway
 from bench.service_under_test import GATEWAY_SECRET, motma
-from bench.wrk import WrongAnswers
 
 RATES = {120: 0.015, 1_200: 0.030}  # changes a second: seconds allowed at p99
 SECONDS, QUICK_SECONDS = 60, 8

@@ -10,11 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bench.machine import LOAD_CPU, need, pinned
-from bench.programs import Program
-
-
-class WrongAnswers(Exception):
-    """Some answers were errors: the measurement is void."""
+from bench.programs import Program, WrongAnswers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
