@@ -280,6 +280,9 @@ async def test_a_claim_begins_where_the_last_one_ended_and_now_and_then_at_the_b
 async def test_a_full_claim_leaves_the_rest_in_front(office: Office, worker: Connection) -> None:
     for inbound_id in range(1, 11):
         await office.answers("…", inbound_id=inbound_id)
+    await office.owner.execute("UPDATE message SET created_at = now() - interval '1 hour'")
+    await office.owner.execute("UPDATE message SET created_at = created_at + id * interval '1 minute'")
+    await office.owner.execute("UPDATE message SET run_at = created_at")
     front, taken = Front(), []
     for _ in range(4):
         here = Room(channel="sms", total=3, urgent=3, other=3, suspect=1, since=front.begin())
