@@ -28,7 +28,7 @@ SECRET = "faults-" * 8
 HOOK_SECRET = "hook-secret-of-faults"
 AGENCY = "H05.16"
 AGENCIES = (AGENCY, "G01")  # neither within the other
-READY_SECONDS = 60.0
+READY, READY_SECONDS = b"Ready", 60.0  # the line `motma` prints
 NO_MUTANT = "none"
 
 
@@ -52,8 +52,9 @@ class OurProcess:
         return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
-        """Start it; `ready` tells when it answers."""
+        """Start it; returns when it says that it is ready. Raises `NeverReady`."""
         with self.log.open("ab") as log:
+            printed_before = log.tell()
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -63,6 +64,11 @@ class OurProcess:
                 stdout=log,
                 stderr=log,
             )
+        deadline = time.monotonic() + READY_SECONDS
+        while READY not in (said := self.log.read_bytes()[printed_before:]):
+            if not self.runs or time.monotonic() > deadline:
+                raise NeverReady(said[-2000:].decode("utf-8", "replace"))
+            await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
         """kill -9, and wait until it is gone."""
@@ -141,7 +147,7 @@ class Rig:
     async def kill_now_and_then(self, every: float, choice: random.Random, done: asyncio.Event) -> None:
         """kill -9 a process every `every` seconds and start it again, until `done`: each as often, in any order.
 
-        Where starting takes longer than that, nothing is killed before the site answers again.
+        Where starting takes longer than that, nothing is killed before the last one killed is back.
         """
         turns: list[OurProcess] = []
         while True:
@@ -153,7 +159,6 @@ class Rig:
             victim = turns.pop()
             await victim.kill()
             await victim.start()
-            await self.answers()
 
 
 def free_port() -> int:
@@ -202,8 +207,6 @@ async def open_rig(
         )
         try:
             await asyncio.gather(*(p.start() for p in processes))
-            if webs:
-                await rig.answers()
             yield rig
         finally:
             await asyncio.gather(*(p.stop() for p in processes))
