@@ -41,6 +41,9 @@ class KeyKind(StrEnum):
     TEST = "test"
 
 
+_KINDS = frozenset(kind.value for kind in KeyKind)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """One key, without its secret."""
@@ -69,7 +72,7 @@ def _digest(secret: str) -> bytes:
 def split(token: str) -> tuple[str, str]:
     """Key id and secret of `motma_live_<id>_<secret>`. Raises `Unauthenticated`."""
     parts = token.split("_", 3)
-    if len(parts) != 4 or parts[0] != "motma" or parts[1] not in set(KeyKind):
+    if len(parts) != 4 or parts[0] != "motma" or parts[1] not in _KINDS:
         raise Unauthenticated("The API key is missing or not valid.")
     return parts[2], parts[3]
 
