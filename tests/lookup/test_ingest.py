@@ -308,7 +308,7 @@ async def test_a_busy_row_makes_the_sender_come_back(
     assert (await row_of(database, tenant))["version"] == 1
 
 
-async def test_a_circle_of_waiting_is_broken_and_the_batch_tried_once_more(
+async def test_a_circle_of_waiting_is_broken_and_the_batch_tried_again(
     writer: DossierWriter, database: Database, tenant: Tenant, database_url: str
 ) -> None:
     """The other side holds the second row and then wants the first, which the writer holds."""
