@@ -1,12 +1,18 @@
 """What a channel is: routes by which providers reach us, and where it can, a sender by which we reach people."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
+import aiohttp
 from aiohttp import web
 
+from channels.conversation.turn import Manner
+from database.pool import Database
 from domain.contact import ChannelName
 from domain.message import Incoming
+from lookup.sealing import Seal
+from notifications.reports import Reports
 from notifications.sender import Sender
 
 # Records a message before its provider is answered; False when it was recorded before. Raises `Unavailable` when it
@@ -32,3 +38,48 @@ class Gateway(Channel, Sender, Protocol):
     @property
     def reaches(self) -> ChannelName:
         """Whose contacts it reaches."""
+
+
+@runtime_checkable
+class Polled(Channel, Protocol):
+    """A channel that can also fetch what people sent, where its provider cannot reach us. The role `bot` runs it."""
+
+    async def poll(self) -> None:
+        """Fetch and record until cancelled."""
+
+
+@runtime_checkable
+class Examined(Channel, Protocol):
+    """A channel that can ask its provider whether all is well, for `motma doctor`."""
+
+    async def examine(self) -> str:
+        """What the provider says, in a few words. Raises `ServiceError` with what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What channels work with."""
+
+    http: aiohttp.ClientSession
+    heard: Heard
+    reports: Reports
+    seal: Seal
+    database: Database
+    public_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a channel is opened: each channel's file has one, named `OPENING`.
+
+    The fields of the dataclass `settings` stand in the environment under `prefix` and their name in upper case. The
+    channel is off until the field `secret` is set. `make` raises `Malformed` for settings that are incomplete.
+    `manner` is how one talks with the contacts it `reaches`; None where another file says so.
+    """
+
+    prefix: str
+    settings: type
+    secret: str
+    make: Callable[[Any, Surroundings], Channel]
+    reaches: ChannelName
+    manner: Manner | None = None

@@ -30,7 +30,7 @@ from database.supervision import place, supervised
 from domain.contact import ChannelName, Contact
 from domain.errors import Unavailable
 from domain.language import Language
-from domain.message import Incoming
+from domain.message import Choice, Incoming, IncomingKind
 from lookup.sealing import Seal, Unsealable
 from notifications.outbox import Outbox
 from notifications.subscriptions import Subscriptions
@@ -44,8 +44,8 @@ LOOKED_BACK = 50  # messages of one sender that are compared at most
 # Recorded once, however often a provider sends it.
 RECORD = """
     INSERT INTO inbound (channel, provider_id, sender_digest, sender_sealed, recipient, text_sealed, text_digest,
-                         received_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                         received_at, kind)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (channel, provider_id) DO NOTHING
     RETURNING id"""
 # `run_at` is the lease: a process that dies gives its messages up by time. Attempts count when leased, so that a
@@ -59,7 +59,7 @@ LEASE = """
                                       WHERE e.sender_digest = i.sender_digest AND e.handled_at IS NULL AND e.id < i.id)
                    ORDER BY i.run_at, i.id LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING id AS inbound_id, attempts, channel, sender_digest, sender_sealed, recipient, text_sealed, text_digest,
-              recorded_at"""
+              recorded_at, kind"""
 # What is known of the sender: the conversation, a stop of all notices, and how often it said these words just now.
 RECALL = """
     SELECT c.language, CASE WHEN c.expires_at > now() THEN c.state_sealed END AS state_sealed,
@@ -108,6 +108,7 @@ class _Leased:
     text_sealed: bytes = field(repr=False)
     text_digest: bytes
     recorded_at: datetime
+    kind: str
 
 
 class Inbox:
@@ -152,6 +153,7 @@ class Inbox:
                     self._seal.seal(text),
                     self._seal.digest("inbound text", text),
                     incoming.received_at,
+                    incoming.kind,
                 )
         except DATABASE_AWAY as error:
             raise Unavailable("The message could not be recorded. Please send it again.") from error
@@ -211,6 +213,9 @@ class Inbox:
 
     async def _answer(self, message: _Leased) -> None:
         sender = self._sender(message)
+        if message.kind == IncomingKind.LEFT:
+            await self._settle(message, None, silent="left")
+            return
         manner = self._manner(sender)
         if not manner.may_be_answered(sender.address):
             await self._settle(message, None, silent="sender may not be answered")
@@ -232,6 +237,7 @@ class Inbox:
             language=Language(known["language"] or Language.VIETNAMESE),
             remembered=msgspec.json.decode(self._seal.open(state), type=Remembered) if state else Remembered(),
             stopped=known["stopped"],
+            kind=IncomingKind(message.kind),
             manner=manner,
         )
         turn = await self._conversation.answer(said)
@@ -254,12 +260,20 @@ class Inbox:
         async with self._database.transaction(Role.WORKER) as connection:
             if await connection.fetchval(SETTLE, message.inbound_id, message.attempts, silent) is None:
                 return  # another process holds it now
+            await self._note_presence(connection, message)
             if turn is not None:
                 await self._act(connection, message, turn)
                 await self._remember(connection, message, turn)
                 if silent is None:
-                    await self._reply(connection, message, turn.reply, turn.language)
+                    await self._reply(connection, message, turn.reply, turn.language, turn.choices)
         HANDLED.labels(message.channel, "silent" if silent else "answered").inc()
+
+    async def _note_presence(self, connection: Connection, message: _Leased) -> None:
+        """Who left the channel is told nothing there until back."""
+        if message.kind == IncomingKind.LEFT:
+            await self._subscriptions.left(connection, self._sender(message), inbound_id=message.inbound_id)
+        elif message.kind == IncomingKind.JOINED:
+            await self._subscriptions.returned(connection, self._sender(message), inbound_id=message.inbound_id)
 
     async def _act(self, connection: Connection, message: _Leased, turn: Turn) -> None:
         sender, inbound_id = self._sender(message), message.inbound_id
@@ -285,7 +299,14 @@ class Inbox:
         state = self._seal.seal(msgspec.json.encode(turn.remember).decode())
         await connection.execute(REMEMBER, message.sender_digest, state, turn.language, REMEMBERED_FOR)
 
-    async def _reply(self, connection: Connection, message: _Leased, text: str, language: Language) -> None:
+    async def _reply(
+        self,
+        connection: Connection,
+        message: _Leased,
+        text: str,
+        language: Language,
+        choices: Sequence[Choice] = (),
+    ) -> None:
         await self._outbox.reply(
             connection,
             message.inbound_id,
@@ -293,6 +314,7 @@ class Inbox:
             text,
             our_sender=message.recipient or None,
             language=language,
+            choices=choices,
         )
 
     async def _failed(self, message: _Leased, error: Exception) -> None:

@@ -95,6 +95,12 @@ class Undeliverable(ServiceError):
     code = "undeliverable"
 
 
+class Gone(Undeliverable):
+    """The person has left the channel or blocked us: nothing more will arrive at this address before they return."""
+
+    code = "gone"
+
+
 class TryLater(ServiceError):
     """A provider did not take the message now; `after` is its own wish, if it named one."""
 

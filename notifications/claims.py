@@ -65,10 +65,14 @@ CLAIM = """
                                 FOR UPDATE SKIP LOCKED) w
                        LIMIT room.total) due))
         RETURNING m.id, m.state, m.attempts, m.faults, m.doubts, m.lane, m.created_at, m.kind, m.channel, m.language,
-                  m.proven, m.contact_digest, m.address_sealed, m.text_sealed, m.our_sender, m.dossier_id)
+                  m.proven, m.contact_digest, m.address_sealed, m.text_sealed, m.our_sender, m.choices_sealed,
+                  m.dossier_id)
     SELECT j.id, j.state, j.attempts, j.faults, j.doubts, j.lane, j.created_at, j.kind, j.channel,
            coalesce((SELECT c.language FROM conversation c WHERE c.contact_digest = j.contact_digest), j.language),
-           j.proven, j.address_sealed, j.text_sealed, j.our_sender,
+           j.proven, j.address_sealed, j.text_sealed, j.our_sender, j.choices_sealed,
+           CASE WHEN j.channel <> 'sms' THEN
+                (SELECT i.received_at FROM inbound i
+                  WHERE i.sender_digest = j.contact_digest ORDER BY i.id DESC LIMIT 1) END,
            d.code, d.version, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.recorded_at, d.asked,
            d.agency_id,
            (SELECT e.status FROM dossier_event e
@@ -104,6 +108,8 @@ class Claimed(NamedTuple):
     address_sealed: bytes
     text_sealed: bytes | None
     our_sender: str | None
+    choices_sealed: bytes | None
+    last_heard: datetime | None
     code: str | None
     version: int
     status: int

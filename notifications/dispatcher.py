@@ -20,7 +20,7 @@ import structlog
 from database.pool import Database, Role
 from database.supervision import place, supervised
 from domain.contact import ChannelName
-from domain.errors import InDoubt, TryLater, Undeliverable
+from domain.errors import Gone, InDoubt, TryLater, Undeliverable
 from domain.message import DeliveryState, Lane, Outgoing
 from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
 from notifications.notices import Notices
@@ -228,7 +228,7 @@ class Dispatcher:
         """
         called = False
         limit = asyncio.timeout(self._how.call_limit.total_seconds())
-        at = ""
+        at, route, gone = "", line.sender.name, False
         try:
             if turn:
                 await asyncio.sleep(turn)
@@ -237,9 +237,10 @@ class Dispatcher:
             else:
                 async with limit:
                     called = True
-                    outcome = handed_over((await line.sender.send(message)).provider_id)
+                    taken = await line.sender.send(message)
+                    outcome, route = handed_over(taken.provider_id), taken.route or route
         except Undeliverable as error:
-            outcome = refused(error.message)
+            outcome, gone = refused(error.message), isinstance(error, Gone)
         except TryLater as error:
             outcome = not_taken(row, error.message, error.after)
         except InDoubt as error:
@@ -253,12 +254,14 @@ class Dispatcher:
             raise
         except Exception as error:
             outcome, at = faulty(row, error), place(error)
-        self._done(line, row, outcome, at)
+        self._done(line, row, outcome, at, route=route, gone=gone)
 
-    def _done(self, line: _Line, row: Claimed, outcome: Outcome, at: str = "") -> None:
+    def _done(
+        self, line: _Line, row: Claimed, outcome: Outcome, at: str = "", *, route: str = "", gone: bool = False
+    ) -> None:
         if outcome.fault:
             log.warning("fault in a message", message_id=row.message_id, error=outcome.failure, at=at)
-        self._ended.append(Ended(row, line.sender.name, outcome))
+        self._ended.append(Ended(row, route or line.sender.name, outcome, gone))
         self._settling.set()
 
     async def _settle(self) -> None:
@@ -276,7 +279,7 @@ class Dispatcher:
 
     def _free(self, batch: Sequence[Ended], written: set[int]) -> None:
         """Give the places of settled messages free again."""
-        for row, _, outcome in batch:
+        for row, _, outcome, _ in batch:
             line = self._lines[ChannelName(row.channel)]
             line.held -= 1
             line.suspects -= row.lane == Lane.SUSPECT
@@ -286,7 +289,7 @@ class Dispatcher:
                 log.warning("outcome came after the lease", message_id=row.message_id, state=outcome.state.name)
             elif outcome.state is DeliveryState.DEAD:
                 log.error("message dead", message_id=row.message_id, reason=outcome.failure)
-        ended = Counter((route, outcome.state) for row, route, outcome in batch if row.message_id in written)
+        ended = Counter((route, outcome.state) for row, route, outcome, _ in batch if row.message_id in written)
         for (route, state), number in ended.items():
             MESSAGES.labels(route, state.name.lower()).inc(number)
 

@@ -6,11 +6,12 @@ from domain.errors import NotFound
 from domain.language import Language
 from domain.message import Outgoing
 from domain.status import Status
-from lookup.disclosure import Freshness, Level, disclose
+from lookup.disclosure import Answer, Freshness, Level, disclose
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from notifications.claims import Claimed
-from notifications.texts import notice
+from notifications.outbox import opened_choices
+from notifications.texts import choices, facts, notice
 
 
 class Notices:
@@ -22,14 +23,32 @@ class Notices:
 
     def outgoing(self, row: Claimed) -> Outgoing:
         """The message of a leased row. Any error concerns this row alone."""
+        to = Contact(channel=ChannelName(row.channel), address=self._seal.open(row.address_sealed))
+        language = Language(row.language)
+        if row.text_sealed is not None:
+            return Outgoing(
+                message_id=row.message_id,
+                to=to,
+                text=self._seal.open(row.text_sealed),
+                sender=row.our_sender,
+                language=language,
+                choices=opened_choices(self._seal, row.choices_sealed),
+                last_heard=row.last_heard,
+            )
+        answer = self._answer(row)
+        before = None if row.status_before is None else Status(row.status_before)
         return Outgoing(
             message_id=row.message_id,
-            to=Contact(channel=ChannelName(row.channel), address=self._seal.open(row.address_sealed)),
-            text=self._notice(row) if row.text_sealed is None else self._seal.open(row.text_sealed),
+            to=to,
+            text=notice(answer, before, channel=to.channel, language=language),
             sender=row.our_sender,
+            language=language,
+            choices=choices(answer, language),
+            facts=facts(answer, language),
+            last_heard=row.last_heard,
         )
 
-    def _notice(self, row: Claimed) -> str:
+    def _answer(self, row: Claimed) -> Answer:
         agency = self._registry.agency(row.agency_id)
         if row.code is None or agency is None:
             raise NotFound("The dossier or its office is not known here.")
@@ -52,17 +71,11 @@ class Notices:
             delivered_at=None,
             history=(),
         )
-        answer = disclose(
+        return disclose(
             dossier,
             Level.PROVEN if row.proven else Level.CODE,
             agency=agency,
             freshness=Freshness(as_of=row.recorded_at, fresh=True),  # a notice says what was just said to us
             calendar=self._registry.calendar,
             now=row.at,
-        )
-        return notice(
-            answer,
-            None if row.status_before is None else Status(row.status_before),
-            channel=ChannelName(row.channel),
-            language=Language(row.language),
         )

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
+
 from database.pool import Connection
 from domain.contact import Contact
 from domain.language import Language
-from domain.message import Lane, MessageKind
+from domain.message import Choice, Lane, MessageKind
 from lookup.changes import Announcement
 from lookup.sealing import Seal
 
@@ -51,11 +53,21 @@ ANNOUNCE = """
 QUEUE = """
     WITH queued AS (
         INSERT INTO message (inbound_id, dossier_id, owner_agency, expires_at, lane, kind, channel, language,
-                             contact_digest, address_sealed, text_sealed, our_sender)
-        VALUES ($1, $2, $3, now() + $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                             contact_digest, address_sealed, text_sealed, our_sender, choices_sealed)
+        VALUES ($1, $2, $3, now() + $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (inbound_id) WHERE inbound_id IS NOT NULL DO NOTHING
         RETURNING id)
     SELECT id, pg_notify('motma_outbox', '') FROM queued"""
+
+
+def sealed_choices(seal: Seal, choices: Sequence[Choice]) -> bytes | None:
+    """Choices as a message row keeps them: sealed, for they name dossiers."""
+    return seal.seal(msgspec.json.encode(choices).decode()) if choices else None
+
+
+def opened_choices(seal: Seal, sealed: bytes | None) -> tuple[Choice, ...]:
+    """What `sealed_choices` sealed."""
+    return () if sealed is None else msgspec.json.decode(seal.open(sealed), type=tuple[Choice, ...])
 
 
 class Outbox:
@@ -84,6 +96,7 @@ class Outbox:
         *,
         our_sender: str | None = None,
         language: Language = Language.VIETNAMESE,
+        choices: Sequence[Choice] = (),
     ) -> int | None:
         """Queue the answer to an inbound message; its id, or None when that message has its answer already.
 
@@ -99,6 +112,7 @@ class Outbox:
             inbound_id=inbound_id,
             our_sender=our_sender,
             language=language,
+            choices=choices,
         )
 
     async def queue(
@@ -115,6 +129,7 @@ class Outbox:
         dossier_id: int | None = None,
         owner_agency: int | None = None,
         our_sender: str | None = None,
+        choices: Sequence[Choice] = (),
     ) -> int | None:
         """Queue `text` for one contact; the message's id, or None when `inbound_id` has its answer already."""
         row = await connection.fetchrow(
@@ -131,6 +146,7 @@ class Outbox:
             self._seal.seal(to.address),
             self._seal.seal(text),
             our_sender,
+            sealed_choices(self._seal, choices),
         )
         return None if row is None else int(row["id"])
 

@@ -39,6 +39,14 @@ SETTLE = """
      WHERE m.id = s.id AND m.attempts = s.fence AND (m.state = 10 OR s.state >= 30)
     RETURNING m.id"""
 
+# Whoever has left a channel is told nothing more there before coming back.
+LEFT = """
+    WITH gone AS (
+        INSERT INTO opt_out (contact_digest, source)
+        SELECT DISTINCT m.contact_digest, 'left' FROM message m WHERE m.id = ANY ($1::bigint[])
+            ON CONFLICT (contact_digest) DO NOTHING RETURNING contact_digest)
+    INSERT INTO consent_act (contact_digest, act) SELECT contact_digest, 'stop_all' FROM gone"""
+
 NO_WAIT = timedelta(0)
 
 
@@ -54,11 +62,12 @@ class Outcome(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """One leased row, the route it went by, and its outcome."""
+    """One leased row, the route it went by, and its outcome; `gone` when the person has left that channel."""
 
     row: Claimed
     route: str
     outcome: Outcome
+    gone: bool = False
 
 
 RELEASED = Outcome(DeliveryState.QUEUED)
@@ -111,7 +120,9 @@ async def settle(connection: Connection, ended: Sequence[Ended]) -> set[int]:
         [one.route for one in ended],
         *outcomes,
     )
+    if gone := [one.row.message_id for one in ended if one.gone]:
+        await connection.execute(LEFT, gone)
     return {row[0] for row in rows}
 
 
-STATEMENTS = (SETTLE,)
+STATEMENTS = (SETTLE, LEFT)

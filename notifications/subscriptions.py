@@ -23,6 +23,7 @@ MUTE = """
     RETURNING dossier_id"""
 STOP_ALL = "INSERT INTO opt_out (contact_digest, source) VALUES ($1, $2) ON CONFLICT (contact_digest) DO NOTHING"
 RESUME = "DELETE FROM opt_out WHERE contact_digest = $1"
+RETURN = "DELETE FROM opt_out WHERE contact_digest = $1 AND source = 'left' RETURNING contact_digest"
 STOPPED = "SELECT EXISTS (SELECT FROM opt_out WHERE contact_digest = $1)"
 RECORD_ACT = "INSERT INTO consent_act (contact_digest, act, dossier_id, inbound_id) VALUES ($1, $2, $3, $4)"
 
@@ -87,9 +88,19 @@ class Subscriptions:
         await connection.execute(RESUME, digest)
         await connection.execute(RECORD_ACT, digest, "resume", None, inbound_id)
 
+    async def left(self, connection: Connection, contact: Contact, *, inbound_id: int | None = None) -> None:
+        """`contact` left its channel: the same as `stop_all`, but taken back by returning."""
+        await self.stop_all(connection, contact, source="left", inbound_id=inbound_id)
+
+    async def returned(self, connection: Connection, contact: Contact, *, inbound_id: int | None = None) -> None:
+        """`contact` came back to its channel. Who had stopped by words stays so."""
+        digest = self._seal.contact(contact)
+        if await connection.fetchval(RETURN, digest) is not None:
+            await connection.execute(RECORD_ACT, digest, "resume", None, inbound_id)
+
     async def stopped(self, connection: Connection, contact: Contact) -> bool:
         """Whether `contact` has stopped all messages."""
         return bool(await connection.fetchval(STOPPED, self._seal.contact(contact)))
 
 
-STATEMENTS = (FOLLOW, MUTE, STOP_ALL, RESUME, STOPPED, RECORD_ACT)
+STATEMENTS = (FOLLOW, MUTE, STOP_ALL, RESUME, RETURN, STOPPED, RECORD_ACT)

@@ -11,6 +11,7 @@ from itertools import product
 
 from domain.contact import ChannelName
 from domain.language import Language
+from domain.message import LONGEST_CHOICE, Choice
 from domain.status import STAGE_OF, Stage, Status
 from domain.vietnamese import unaccented
 from lookup.deadlines import Punctuality
@@ -45,9 +46,32 @@ _NUMBER = re.compile(r"\+?[0-9]{3,15}")
 def notice(answer: Answer, before: Status | None, *, channel: ChannelName, language: Language) -> str:
     """The text that tells of the change to what `answer` discloses; `before` is the status it came from, if any."""
     moved_back = before is not None and _STEP[STAGE_OF[before]] > _STEP[answer.stage]
-    if channel is ChannelName.SMS:
+    if channel == ChannelName.SMS:
         return _sms(answer, language, moved_back=moved_back)
     return _full(answer, language, moved_back=moved_back)
+
+
+def choices(answer: Answer, language: Language) -> tuple[Choice, ...]:
+    """What may be tapped under a notice, where there are buttons."""
+    offered = (
+        Choice(label=WORDS.say(language, "choice.details"), says=answer.code),
+        Choice(label=WORDS.say(language, "choice.mute"), says=f"BO {answer.code}"),
+    )
+    return tuple(choice for choice in offered if len(choice.says.encode()) <= LONGEST_CHOICE)
+
+
+def facts(answer: Answer, language: Language) -> dict[str, str]:
+    """The parts of a notice by name, for templates that a platform has approved; a part that is not known is ''."""
+    proven = answer.proven
+    return {
+        "code": answer.code,
+        "status": status_label(proven.status, language) if proven else stage_label(answer.stage, language),
+        "next": next_step_of(proven.status, language) if proven else next_step(answer.stage, language),
+        "asked": (proven.asked_of_you if proven else None) or "",
+        "due": day(answer.due_on) if answer.due_on and answer.stage in _STAGE_HAS_DUE_DATE else "",
+        "office": answer.agency.name,
+        "phone": answer.agency.phone,
+    }
 
 
 def _sms(answer: Answer, language: Language, *, moved_back: bool) -> str:

@@ -17,11 +17,12 @@ from cache.limits import Limit
 from channels import public_api
 from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
+from channels.channel import Surroundings
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import REPLIES, WRONG_PROOFS
 from channels.guesses import GuardedDesk, SharedBudget
 from channels.inbound import Inbox
-from channels.open_channels import MANNERS, OpenChannels, Surroundings, open_channels
+from channels.open_channels import OpenChannels, manners, open_channels
 from channels.public_api import PublicLookup
 from channels.simulator.gateway import SimulatedGateway
 from channels.simulator.pages import SimulatorPages
@@ -89,7 +90,7 @@ def _inbox(core: Core) -> Inbox:
         outbox=core.outbox,
         subscriptions=Subscriptions(core.seal),
         budget=budget,
-        manners=MANNERS,
+        manners=manners(),
     )
 
 
@@ -99,6 +100,7 @@ def _channels(settings: Settings, core: Core, inbox: Inbox, http: aiohttp.Client
         heard=inbox.heard,
         reports=Reports(core.database),
         seal=core.seal,
+        database=core.database,
         public_url=public_url(settings),
     )
     return open_channels(lambda kind, prefix: read(kind, os.environ, prefix=prefix), around)

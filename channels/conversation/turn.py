@@ -8,6 +8,7 @@ from typing import Protocol
 
 from domain.contact import Contact
 from domain.language import Language
+from domain.message import Choice, IncomingKind
 from lookup.disclosure import Answer
 
 REMEMBERED_FOR = timedelta(minutes=15)
@@ -57,6 +58,7 @@ class Said:
     language: Language = Language.VIETNAMESE
     remembered: Remembered = Remembered()
     stopped: bool = False  # this person has stopped all notices
+    kind: IncomingKind = IncomingKind.TEXT
     manner: Manner = Manner()
 
 
@@ -95,6 +97,7 @@ class Turn:
     reply: str = field(repr=False)
     language: Language
     acts: tuple[Act, ...] = ()
+    choices: tuple[Choice, ...] = ()
     remember: Remembered = Remembered()
 
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import msgspec
 from aiohttp import web
 
-from channels.channel import Heard
+from channels.channel import Heard, Opening, Surroundings
+from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
 from channels.standard_webhooks import Verifier, key_of
 from channels.web.requests import small_body
@@ -79,3 +80,17 @@ class GenericSmsChannel:
             )
         )
         return web.Response()
+
+
+def _make(settings: GenericSmsSettings, around: Surroundings) -> GenericSmsChannel:
+    return GenericSmsChannel(settings, heard=around.heard)
+
+
+OPENING = Opening(
+    prefix="MOTMA_SMS_",
+    settings=GenericSmsSettings,
+    secret="hook_secret",  # noqa: S106 - the field's name
+    make=_make,
+    reaches=ChannelName.SMS,
+    manner=SMS_MANNER,
+)

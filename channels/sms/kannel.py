@@ -14,9 +14,10 @@ from urllib.parse import quote, unquote_to_bytes, urlencode
 import aiohttp
 from aiohttp import web
 
-from channels.channel import Heard
+from channels.channel import Heard, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import ProviderAnswer, call_once, refused
+from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
 from channels.sms.plain import plain
 from channels.sms.segments import fits_gsm7, from_gsm7
@@ -253,3 +254,24 @@ def _decoded(given: Mapping[str, bytes]) -> str:
         return octets.decode(encoding)
     except UnicodeDecodeError:
         return octets.decode("latin-1" if encoding == "utf-8" else encoding, "replace")
+
+
+def _make(settings: KannelSettings, around: Surroundings) -> KannelChannel:
+    return KannelChannel(
+        settings,
+        http=around.http,
+        heard=around.heard,
+        reports=around.reports,
+        seal=around.seal,
+        public_url=around.public_url,
+    )
+
+
+OPENING = Opening(
+    prefix="MOTMA_KANNEL_",
+    settings=KannelSettings,
+    secret="hook_secret",  # noqa: S106 - the field's name
+    make=_make,
+    reaches=ChannelName.SMS,
+    manner=SMS_MANNER,
+)

@@ -13,7 +13,7 @@ from channels.conversation.engine import Conversation
 from channels.conversation.turn import REPLIES, WRONG_PROOFS
 from channels.guesses import SharedBudget
 from channels.inbound import Handling, Inbox
-from channels.open_channels import MANNERS
+from channels.open_channels import manners
 from channels.simulator.gateway import ShownText, SimulatedGateway
 from domain.contact import ChannelName
 from domain.status import Status
@@ -142,7 +142,7 @@ def make_inbox(
         outbox=core.outbox,
         subscriptions=Subscriptions(core.seal),
         budget=budget,
-        manners=MANNERS,
+        manners=manners(),
         handling=handling,
     )
 

@@ -16,7 +16,7 @@ from channels.inbound import Handling, Inbox
 from database.pool import Database, Role, open_database
 from domain.contact import ChannelName, Contact
 from domain.errors import Unavailable
-from domain.message import Incoming
+from domain.message import Incoming, IncomingKind
 from lookup.sealing import Seal
 from service.wiring import Core
 from tests.channels.story import CODE, PATIENCE, PHONE, STRANGER, Line, Office, make_inbox
@@ -24,7 +24,9 @@ from tests.channels.story import CODE, PATIENCE, PHONE, STRANGER, Line, Office, 
 QUICK = Handling(lease=timedelta(seconds=1), poll=timedelta(milliseconds=50), first_retry=timedelta(milliseconds=10))
 
 
-def incoming(text: str = CODE, *, sender: str = PHONE, number: int = 1) -> Incoming:
+def incoming(
+    text: str = CODE, *, sender: str = PHONE, number: int = 1, kind: IncomingKind = IncomingKind.TEXT
+) -> Incoming:
     """One text as a gateway hands it in."""
     return Incoming(
         sender=Contact(channel=ChannelName.SMS, address=sender),
@@ -32,6 +34,7 @@ def incoming(text: str = CODE, *, sender: str = PHONE, number: int = 1) -> Incom
         text=text,
         external_id=f"test:{number}",
         received_at=datetime.now(UTC),
+        kind=kind,
     )
 
 
@@ -105,6 +108,31 @@ async def test_a_text_sent_twice_is_recorded_and_answered_once(core: Core) -> No
         assert not await inbox.heard(incoming("HELP"))
     assert len(await replies(core)) == 1
     assert len(await fetch(core, "SELECT id FROM inbound")) == 1
+
+
+async def test_who_leaves_is_told_nothing_until_back(core: Core) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        await inbox.heard(incoming("", number=1, kind=IncomingKind.LEFT))
+        await all_handled(core, 1)
+        assert await fetch(core, "SELECT source FROM opt_out") == [{"source": "left"}]
+        assert await replies(core) == []
+        await inbox.heard(incoming("", number=2, kind=IncomingKind.JOINED))
+        await all_handled(core, 2)
+    assert await fetch(core, "SELECT source FROM opt_out") == []
+    assert await fetch(core, "SELECT act FROM consent_act ORDER BY id") == [{"act": "stop_all"}, {"act": "resume"}]
+    assert len(await replies(core)) == 1
+
+
+async def test_coming_back_does_not_take_a_stop_back_that_was_said(core: Core) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        for number, (text, kind) in enumerate(
+            (("DUNG", IncomingKind.TEXT), ("", IncomingKind.LEFT), ("", IncomingKind.JOINED))
+        ):
+            await inbox.heard(incoming(text, number=number, kind=kind))
+        await all_handled(core, 3)
+    assert await fetch(core, "SELECT source FROM opt_out") == [{"source": "keyword"}]
 
 
 async def test_a_text_recorded_before_a_restart_is_answered_after_it(core: Core) -> None:

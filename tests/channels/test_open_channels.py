@@ -6,8 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channels.channel import Gateway
-from channels.open_channels import ReadSettings, Surroundings, hook_secrets, open_channels
+from channels.channel import Gateway, Surroundings
+from channels.open_channels import ReadSettings, hook_secrets, open_channels
 from channels.sms.kannel import KannelChannel
 from database.pool import Database
 from domain.contact import ChannelName
@@ -40,6 +40,7 @@ async def around(seal: Seal) -> AsyncIterator[Surroundings]:
             heard=heard,
             reports=Reports(Database(url="", pools={})),
             seal=seal,
+            database=Database(url="", pools={}),
             public_url="https://motma.example",
         )
 

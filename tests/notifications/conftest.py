@@ -201,9 +201,16 @@ class Dispatch:
     notices: Notices
     running: dict[Dispatcher, "asyncio.Task[None]"] = field(default_factory=dict)
 
-    def start(self, sender: Sender, how: Dispatching = QUICK, *, notices: Notices | None = None) -> Dispatcher:
-        """A dispatcher that sends SMS by `sender`."""
-        dispatcher = Dispatcher(self.database, {ChannelName.SMS: sender}, notices or self.notices, how)
+    def start(
+        self,
+        sender: Sender,
+        how: Dispatching = QUICK,
+        *,
+        notices: Notices | None = None,
+        channel: ChannelName = ChannelName.SMS,
+    ) -> Dispatcher:
+        """A dispatcher that sends by `sender`."""
+        dispatcher = Dispatcher(self.database, {channel: sender}, notices or self.notices, how)
         self.running[dispatcher] = asyncio.create_task(dispatcher.run())
         return dispatcher
 
@@ -219,9 +226,11 @@ class Dispatch:
         task.cancel()
         await asyncio.wait({task})
 
-    async def once(self, sender: Phones, how: Dispatching = QUICK, *, calls: int = 1) -> None:
+    async def once(
+        self, sender: Phones, how: Dispatching = QUICK, *, calls: int = 1, channel: ChannelName = ChannelName.SMS
+    ) -> None:
         """Run until the sender was called `calls` times, then stop in order: all outcomes are written."""
-        dispatcher = self.start(sender, how)
+        dispatcher = self.start(sender, how, channel=channel)
         await sender.until(lambda phones: len(phones.called) >= calls)
         await self.stop(dispatcher)
 

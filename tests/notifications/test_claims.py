@@ -99,8 +99,8 @@ async def test_places_kept_for_urgent_messages_are_not_given_to_others(office: O
 
 async def test_a_channel_takes_its_own_messages_only(office: Office, worker: Connection) -> None:
     await office.answers("sms", inbound_id=1)
-    await office.answers("chat", inbound_id=2, to=Contact(channel=ChannelName.ZALO, address="7"))
-    await office.answers("chat", inbound_id=3, to=Contact(channel=ChannelName.TELEGRAM, address="8"))
+    await office.answers("chat", inbound_id=2, to=Contact(channel=ChannelName("zalo"), address="7"))
+    await office.answers("chat", inbound_id=3, to=Contact(channel=ChannelName("telegram"), address="8"))
     taken = await claim(worker, [room(channel="zalo"), room(channel="sms")], LEASE)
     assert {row.channel for row in taken} == {"zalo", "sms"}
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -12,8 +12,8 @@ import pytest
 from database.pool import Database, Role, open_database
 from database.supervision import RESTARTS
 from domain.contact import ChannelName, Contact
-from domain.errors import InDoubt, TryLater, Undeliverable
-from domain.message import DeliveryState, HandedOver, Lane, Outgoing
+from domain.errors import Gone, InDoubt, TryLater, Undeliverable
+from domain.message import Choice, DeliveryState, HandedOver, Lane, Outgoing
 from domain.status import Status
 from notifications.claims import Claimed
 from notifications.dispatcher import Dispatcher, Dispatching
@@ -63,6 +63,51 @@ async def test_a_reply_goes_out_as_it_was_written_from_the_number_that_was_asked
         await office.outbox.reply(connection, 1, PHONE, "Chưa rõ mã. Xin gửi lại.", our_sender="8088")
     await dispatch.once(phones)
     assert [(told.text, told.sender) for told in phones.told] == [("Chưa rõ mã. Xin gửi lại.", "8088")]
+
+
+async def test_the_buttons_of_a_reply_and_the_last_word_of_a_chat_go_along(
+    office: Office, dispatch: Dispatch, database: Database
+) -> None:
+    chat, choice = Contact(channel=ChannelName("zalo"), address="7"), Choice(label="Xem", says="H05.16-261102-0001")
+    said_at = datetime(2026, 11, 2, 3, tzinfo=UTC)
+    await office.owner.execute(
+        "INSERT INTO inbound (channel, provider_id, sender_digest, sender_sealed, recipient, text_sealed, text_digest,"
+        " received_at, handled_at) VALUES ('zalo', 'z1', $1, '', '', '', '', $2, now())",
+        office.seal.contact(chat),
+        said_at,
+    )
+    async with database.transaction(Role.WORKER) as connection:
+        await office.outbox.reply(connection, 1, chat, "Chưa rõ mã.", choices=[choice])
+    phones = Phones()
+    await dispatch.once(phones, channel=chat.channel)
+    assert [(told.choices, told.last_heard, told.facts) for told in phones.told] == [((choice,), said_at, {})]
+
+
+async def test_a_notice_names_its_parts_for_templates(office: Office, dispatch: Dispatch) -> None:
+    phones = Phones()
+    await office.moves(await office.opens(), Status.PROCESSING)
+    await dispatch.once(phones)
+    (told,) = phones.told
+    assert told.facts["code"] == "H05.16-261102-0001"
+    assert told.facts["status"] == "Đang xử lý"
+    assert [choice.says for choice in told.choices] == ["H05.16-261102-0001", "BO H05.16-261102-0001"]
+
+
+async def test_whoever_has_left_a_channel_is_told_nothing_more_there(office: Office, dispatch: Dispatch) -> None:
+    dossier = await office.opens()
+    await office.moves(dossier, Status.PROCESSING)
+    await dispatch.once(Phones(raising(Gone("bot was blocked"))))
+    assert await office.states() == [DeliveryState.FAILED]
+    assert await office.owner.fetchval("SELECT source FROM opt_out") == "left"
+    assert await office.owner.fetchval("SELECT act FROM consent_act") == "stop_all"
+    await office.moves(dossier, Status.COMPLETED)
+    assert await office.states() == [DeliveryState.FAILED]
+
+
+async def test_the_route_that_was_chosen_is_the_one_written_down(office: Office, dispatch: Dispatch) -> None:
+    await office.answers("…")
+    await dispatch.once(Phones(lambda _message: HandedOver(provider_id="x", route="second")))
+    assert await office.owner.fetchval("SELECT route FROM message") == "second"
 
 
 async def test_without_a_wake_up_the_poll_finds_what_waits(office: Office, dispatch: Dispatch) -> None:
@@ -117,14 +162,14 @@ async def test_a_full_route_still_has_places_for_replies(office: Office, dispatc
 async def test_a_hanging_channel_delays_no_other(office: Office, dispatch: Dispatch, database: Database) -> None:
     """G34."""
     hanging, chat = Phones(name="hanging", concurrency=2, closed=True), Phones(name="chat")
-    senders = {ChannelName.SMS: hanging, ChannelName.ZALO: chat}
+    senders = {ChannelName.SMS: hanging, ChannelName("zalo"): chat}
     dispatcher = Dispatcher(database, senders, dispatch.notices, Dispatching(poll=NEVER))
     dispatch.running[dispatcher] = asyncio.create_task(dispatcher.run())
     for inbound_id in range(1, 11):
         await office.answers("…", inbound_id=inbound_id)
     await hanging.until(lambda phones: phones.busy == 2)
     for inbound_id in range(11, 31):
-        await office.answers("…", inbound_id=inbound_id, to=Contact(channel=ChannelName.ZALO, address="7"))
+        await office.answers("…", inbound_id=inbound_id, to=Contact(channel=ChannelName("zalo"), address="7"))
     await chat.until(lambda phones: len(phones.told) == 20)
     assert len(hanging.called) == 2
 
@@ -415,11 +460,10 @@ async def test_lost_connections_are_replaced_and_nothing_is_lost(
         for inbound_id in range(1, 4):
             await office.answers("…", inbound_id=inbound_id)
         await phones.until(lambda phones: phones.busy == 3)
-        cut = await office.owner.fetch(
-            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE datname = current_database()
-                  AND (application_name LIKE 'motma doomed %' OR application_name LIKE 'motma listener %')"""
-        )
+        theirs = """FROM pg_stat_activity WHERE datname = current_database()
+                     AND (application_name LIKE 'motma doomed %' OR application_name LIKE 'motma listener %')"""
+        await office.until(f"SELECT count(*) = {len(since)} {theirs}")
+        cut = await office.owner.fetch(f"SELECT pg_terminate_backend(pid) {theirs}")
         assert len(cut) == len(since)
         phones.opened.set()
         await office.answers("after it", inbound_id=4)

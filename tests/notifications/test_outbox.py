@@ -17,7 +17,7 @@ from notifications.subscriptions import Subscriptions
 from tests.notifications.conftest import PHONE, Office
 
 NEIGHBOUR = Contact(channel=ChannelName.SMS, address="+84912000111")
-CHAT = Contact(channel=ChannelName.TELEGRAM, address="42")
+CHAT = Contact(channel=ChannelName("telegram"), address="42")
 
 
 async def test_the_registered_phone_is_told_by_duty(office: Office, seal: Seal) -> None:
