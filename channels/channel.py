@@ -49,6 +49,14 @@ class Polled(Channel, Protocol):
 
 
 @runtime_checkable
+class Registered(Channel, Protocol):
+    """A channel whose provider must be told where we are. The first process of the role `web` does so at its start."""
+
+    async def register(self) -> None:
+        """Tell the provider; returns once it knows. Telling it again changes nothing."""
+
+
+@runtime_checkable
 class Examined(Channel, Protocol):
     """A channel that can ask its provider whether all is well, for `motma doctor`."""
 

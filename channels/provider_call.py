@@ -11,7 +11,7 @@ from domain.errors import InDoubt, TryLater, Undeliverable
 
 CONNECT_LIMIT = 3.0  # seconds
 CALL_LIMIT = 8.0  # less than the dispatcher's own limit, so that what happened is known here
-MOST_READ = 65_536  # bytes of an answer
+MOST_READ = 65_536  # bytes of an answer; what is longer is cut off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,27 +27,39 @@ async def call_once(
     http: aiohttp.ClientSession,
     method: str,
     url: str,
+    *,
+    within: float | None = None,
+    most: int = MOST_READ,
     **request: Any,  # noqa: ANN401 - aiohttp's own keyword arguments
 ) -> ProviderAnswer:
     """Call a provider; `request` as for `ClientSession.request`. Redirects are not followed.
 
-    Raises `TryLater` when no connection came about, and `InDoubt` when the request left and no whole answer came back.
+    The answer must be there `within` so many seconds, `CALL_LIMIT` unless said; `most` bytes of it are read. Raises
+    `TryLater` when no connection came about, and `InDoubt` when the request left and no whole answer came back.
     """
     try:
         async with http.request(
             method,
             url,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=CALL_LIMIT, sock_connect=CONNECT_LIMIT),
+            timeout=aiohttp.ClientTimeout(total=within or CALL_LIMIT, sock_connect=CONNECT_LIMIT),
             middlewares=(_once,),
             **request,
         ) as response:
-            body = await response.content.read(MOST_READ)
+            body = await _read(response.content, most)
             return ProviderAnswer(status=response.status, body=body, retry_after=_retry_after(response))
     except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
         raise TryLater("No connection to the provider.") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise InDoubt("The provider did not answer.") from error
+
+
+async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
+    """The first `most` bytes: one `read(most)` would end with the first packet."""
+    body = bytearray()
+    while len(body) < most and (chunk := await content.read(most - len(body))):
+        body += chunk
+    return bytes(body)
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

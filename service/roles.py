@@ -1,4 +1,4 @@
-"""The roles a process can play: `web` answers, `dispatcher` sends. `up` plays all of them and owns the servers."""
+"""The roles of a process: `web` answers, `dispatcher` sends, `bot` fetches. `up` plays all and owns the servers."""
 
 import argparse
 import asyncio
@@ -28,6 +28,7 @@ from service.wiring import Core, open_core
 ROLES = {
     "web": "answer citizens, agencies and gateways",
     "dispatcher": "send what is queued",
+    "bot": "fetch what people wrote, from platforms that cannot reach us",
 }
 REFRESH_SECONDS = 15
 PARTITIONS_EVERY = 40  # refreshes
@@ -43,7 +44,7 @@ def run_up(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_roles(arguments: argparse.Namespace, settings: Settings) -> int:
-    """`motma web`, `motma dispatcher`: one role, or several named together; `--workers N` processes."""
+    """`motma web`, `motma dispatcher`, `motma bot`: one role, or several together; `--workers N` processes."""
     roles = tuple(dict.fromkeys((arguments.command, *arguments.more)))
     _refuse_unsafe(settings)
     if arguments.workers > 1 and WORKER not in os.environ:

@@ -17,7 +17,7 @@ from cache.limits import Limit
 from channels import public_api
 from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
-from channels.channel import Surroundings
+from channels.channel import Heard, Polled, Registered, Surroundings
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import REPLIES, WRONG_PROOFS
 from channels.guesses import GuardedDesk, SharedBudget
@@ -33,10 +33,11 @@ from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from channels.web.rendering import Pages
 from channels.web.visitors import Network, Visitors, networks
-from database.pool import Role
+from database.pool import Database, Role
 from database.supervision import beside, supervised
 from domain.contact import ChannelName
 from lookup.coalescing import CoalescingWriter
+from lookup.sealing import Seal
 from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
 from notifications.reports import Reports
@@ -64,7 +65,7 @@ async def open_site(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10, connect=3))
         )
         inbox = _inbox(core)
-        channels = _channels(settings, core, inbox, http)
+        channels = configured_channels(settings, core.database, core.seal, inbox.heard, http)
         senders = channels.senders()
         gateway = _simulated(settings, core, inbox) if settings.development and ChannelName.SMS not in senders else None
         if gateway is not None:
@@ -73,12 +74,18 @@ async def open_site(
         if "dispatcher" in roles:
             dispatcher = Dispatcher(core.database, senders, Notices(core.seal, core.registry))
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
+        if "web" in roles or "bot" in roles:
+            await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
+        if "bot" in roles and worker == 0:
+            await stack.enter_async_context(_fetching(channels))
         if "web" not in roles:
             yield None
             return
-        await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
         one_by_one = await stack.enter_async_context(CoalescingWriter(core.writer))
-        yield await stack.enter_async_context(_serving(settings, core, channels, gateway, one_by_one))
+        url = await stack.enter_async_context(_serving(settings, core, channels, gateway, one_by_one))
+        if worker == 0:
+            await stack.enter_async_context(_introducing(channels))
+        yield url
 
 
 def _inbox(core: Core) -> Inbox:
@@ -94,16 +101,39 @@ def _inbox(core: Core) -> Inbox:
     )
 
 
-def _channels(settings: Settings, core: Core, inbox: Inbox, http: aiohttp.ClientSession) -> OpenChannels:
+def configured_channels(
+    settings: Settings, database: Database, seal: Seal, heard: Heard, http: aiohttp.ClientSession
+) -> OpenChannels:
+    """The channels whose settings stand in the environment. Raises `ServiceError` for incomplete ones."""
     around = Surroundings(
         http=http,
-        heard=inbox.heard,
-        reports=Reports(core.database),
-        seal=core.seal,
-        database=core.database,
+        heard=heard,
+        reports=Reports(database),
+        seal=seal,
+        database=database,
         public_url=public_url(settings),
     )
     return open_channels(lambda kind, prefix: read(kind, os.environ, prefix=prefix), around)
+
+
+@asynccontextmanager
+async def _fetching(channels: OpenChannels) -> AsyncIterator[None]:
+    """Every channel that can fetch does so beside the rest."""
+    async with AsyncExitStack() as stack:
+        for channel in channels.channels:
+            if isinstance(channel, Polled):
+                await stack.enter_async_context(beside(f"fetching from {channel.name}", channel.poll))
+        yield
+
+
+@asynccontextmanager
+async def _introducing(channels: OpenChannels) -> AsyncIterator[None]:
+    """Providers that must be told where we are hear it beside the rest; one that is away keeps nobody waiting."""
+    async with AsyncExitStack() as stack:
+        for channel in channels.channels:
+            if isinstance(channel, Registered):
+                await stack.enter_async_context(beside(f"registering with {channel.name}", channel.register))
+        yield
 
 
 def _simulated(settings: Settings, core: Core, inbox: Inbox) -> SimulatedGateway:

@@ -5,15 +5,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import aiohttp
 import asyncpg
 
 from cache.redis_connection import RedisAway, open_redis
+from channels.channel import Examined
 from database.migrate import pending
-from database.pool import Connection
+from database.pool import Connection, open_database
 from domain.errors import ServiceError
+from domain.message import Incoming
 from service.commands import Subcommands
-from service.servers import open_servers
+from service.servers import open_seal, open_servers
 from service.settings import Settings, faults
+from service.site import configured_channels
 
 OLDEST_POSTGRESQL = 150000
 UNGUARDED = """
@@ -84,6 +88,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             async for finding in examine_store(servers.database_url):
                 yield finding
             yield await _redis(servers.redis_url)
+            async for finding in examine_channels(settings, servers.database_url):
+                yield finding
     except ServiceError as error:
         yield Finding(what="servers", fault=error.message)
 
@@ -140,6 +146,30 @@ async def _redis(url: str) -> Finding:
     except (RedisAway, OSError, ValueError) as error:
         return Finding(what="Redis", fault=f"gives no answer ({type(error).__name__}); check MOTMA_REDIS_URL.")
     return Finding(what="Redis answers")
+
+
+async def examine_channels(settings: Settings, database_url: str) -> AsyncIterator[Finding]:
+    """What the providers of the open channels say."""
+    async with open_database(database_url, application="doctor") as database, aiohttp.ClientSession() as http:
+        try:
+            opened = configured_channels(settings, database, open_seal(settings), _hear_nothing, http)
+        except ServiceError as error:
+            yield Finding(what="channels", fault=error.message)
+            return
+        for channel in opened.channels:
+            if not isinstance(channel, Examined):
+                yield Finding(what=f"{channel.name} is open")
+                continue
+            try:
+                said = await channel.examine()
+            except ServiceError as error:
+                yield Finding(what=channel.name, fault=error.message)
+            else:
+                yield Finding(what=f"{channel.name}: {said}")
+
+
+async def _hear_nothing(_incoming: Incoming) -> bool:
+    return False
 
 
 STATEMENTS = (UNGUARDED, SILENT_FEEDS, OPEN_QUARANTINE, WAITING_MESSAGES)
