@@ -85,11 +85,14 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(what=f"settings ({settings.env})")
     try:
         async with open_servers(settings) as servers:
+            sound = True
             async for finding in examine_store(servers.database_url):
+                sound = sound and not (finding.fault and finding.vital)
                 yield finding
             yield await _redis(servers.redis_url)
-            async for finding in examine_channels(settings, servers.database_url):
-                yield finding
+            if sound:
+                async for finding in examine_channels(settings, servers.database_url):
+                    yield finding
     except ServiceError as error:
         yield Finding(what="servers", fault=error.message)
 
