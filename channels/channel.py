@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
 from aiohttp import web
+from prometheus_client import Counter
 
 from channels.conversation.turn import Manner
 from database.pool import Database
@@ -18,6 +19,9 @@ from notifications.sender import Sender
 # Records a message before its provider is answered; False when it was recorded before. Raises `Unavailable` when it
 # could not be recorded: then the provider must hear so, and send it again.
 Heard = Callable[[Incoming], Awaitable[bool]]
+
+# Platforms tell more than we have a use for, and invent new kinds of events: they are acknowledged and counted.
+IGNORED = Counter("motma_events_ignored", "What platforms told us that says nothing to us.", ["channel", "why"])
 
 
 class Channel(Protocol):
