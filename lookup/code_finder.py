@@ -132,7 +132,7 @@ _TOKEN = re.compile(r"[0-9A-Z./_\-]{5,64}")
 _DIGIT = re.compile("[0-9]")
 _LONGEST_SPREAD_OUT = 160
 
-_RECEIPT_URL = re.compile(r"(?<=[^\s/])/r/([A-Za-z0-9_~.\-]{16,512})(?=[/?#\s]|$)")
+_RECEIPT_URL = re.compile(r"(?<=[^\s/])/[rR]/([A-Za-z0-9_~.\-]{16,512})(?=[/?#\s]|$)")
 _CODE_PARAMETERS = {"code", "mahoso", "mahs", "sohoso", "sohs"}
 _EDGES = " \t\r\n.,;:!?\"'()[]-–—/|“”"
 

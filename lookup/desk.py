@@ -7,6 +7,7 @@ from domain.dossier import Dossier, PublicDossier
 from domain.errors import Unavailable
 from lookup.disclosure import Answer, Level, disclose
 from lookup.dossiers import ProvenReader
+from lookup.receipt_tokens import ReceiptKeys, Validity
 from lookup.registry import Registry
 from lookup.source import DossierSource
 
@@ -15,12 +16,21 @@ class LookupDesk:
     """Answers about dossiers. `source` may be a cache; proofs are always checked against the store."""
 
     def __init__(
-        self, source: DossierSource, proven: ProvenReader, registry: Registry, clock: Callable[[], datetime]
+        self,
+        source: DossierSource,
+        proven: ProvenReader,
+        registry: Registry,
+        clock: Callable[[], datetime],
+        *,
+        receipts: ReceiptKeys,
+        validity: Validity,
     ) -> None:
         self._source = source
         self._proven = proven
         self._registry = registry
         self._clock = clock
+        self._receipts = receipts
+        self._validity = validity
 
     async def by_code(self, code: str) -> Answer | None:
         """Level L0, or None when there is no such dossier. `code` is canonical. Raises `Unavailable`."""
@@ -36,6 +46,19 @@ class LookupDesk:
         """Level L1 for the registered phone (E.164), which must be where the answer goes; None for every other."""
         found = await self._proven.prove(code, phone=phone)
         return None if found is None else self._told(found, found.public, Level.PROVEN)
+
+    async def with_receipt(self, token: str) -> Answer | None:
+        """Level L1 for the one dossier a receipt's token was issued for.
+
+        None for a token that is not ours, expired, void, or of a specimen, whatever it was. Raises `Unavailable`.
+        """
+        receipt, now = self._receipts.read(token), self._clock()
+        if receipt is None or receipt.specimen or self._validity.is_too_old(receipt, now):
+            return None
+        found = await self._proven.by_receipt(receipt.code, receipt.issued_at)
+        if found is None or self._validity.has_ended(found, now):
+            return None
+        return self._told(found, found.public, Level.PROVEN)
 
     def _told(self, dossier: PublicDossier | Dossier, public: PublicDossier, level: Level) -> Answer:
         agency = self._registry.agency(public.agency_id)

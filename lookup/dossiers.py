@@ -32,6 +32,8 @@ FIND_MANY = """
 SET_PROOF = """
     SELECT set_config('motma.proof_secret', $1, true), set_config('motma.proof_tail', $2, true),
            set_config('motma.proof_phone', $3, true)"""
+SET_RECEIPT = """
+    SELECT set_config('motma.proof_receipt', $1, true), set_config('motma.proof_receipt_issued', $2, true)"""
 FIND_PROVEN = """
     SELECT d.id, d.code, d.version, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.delivered_at,
            coalesce(d.resolving_agency, d.receiving_agency) AS agency_id, d.recorded_at, d.applicant_name, d.asked,
@@ -151,19 +153,29 @@ class ProvenReader:
             self._seal.proof_tail(code, tail).hex() if tail else "",
             self._seal.contact(Contact(channel=ChannelName.SMS, address=phone)).hex() if phone else "",
         )
-        try:
-            read_at = self._clock()
-            async with asyncio.timeout(PATIENCE), self._database.transaction(Role.CITIZEN) as connection:
-                await connection.execute(SET_PROOF, *proofs)
-                return await self._find(connection, code, read_at)
-        except DATABASE_AWAY as error:
-            raise Unavailable("The store cannot be reached at the moment.") from error
+        return await self._read(code, SET_PROOF, *proofs)
+
+    async def by_receipt(self, code: str, issued_at: datetime) -> Dossier | None:
+        """The dossier for whom holds a receipt that was issued at a moment, unless it was made void since.
+
+        The token is verified before: who calls this vouches for it. Raises `Unavailable`.
+        """
+        return await self._read(code, SET_RECEIPT, code, issued_at.isoformat())
 
     async def any_proof(self, code: str, text: str) -> Dossier | None:
         """The same for what a person typed into one field: the secret, or four digits of the phone."""
         text = text.strip()
         tail = text if len(text) == 4 and text.isascii() and text.isdigit() else None
         return await self.prove(code, secret=text, tail=tail)
+
+    async def _read(self, code: str, set_proof: str, *proofs: str) -> Dossier | None:
+        try:
+            read_at = self._clock()
+            async with asyncio.timeout(PATIENCE), self._database.transaction(Role.CITIZEN) as connection:
+                await connection.execute(set_proof, *proofs)
+                return await self._find(connection, code, read_at)
+        except DATABASE_AWAY as error:
+            raise Unavailable("The store cannot be reached at the moment.") from error
 
     async def _find(self, connection: Connection, code: str, read_at: datetime) -> Dossier | None:
         row = await connection.fetchrow(FIND_PROVEN, code)
@@ -191,4 +203,4 @@ def in_order(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
     return tuple(shown)
 
 
-STATEMENTS = (FIND_MANY, SET_PROOF, FIND_PROVEN, HISTORY)
+STATEMENTS = (FIND_MANY, SET_PROOF, SET_RECEIPT, FIND_PROVEN, HISTORY)

@@ -37,6 +37,7 @@ class Seal:
     key_id: int
     _ciphers: dict[int, AESGCM] = field(repr=False)
     _digest_key: bytes = field(repr=False)
+    _secrets: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
     def from_secret(cls, secret: bytes, *, older: tuple[bytes, ...] = ()) -> "Seal":
@@ -46,7 +47,11 @@ class Seal:
         """
         secrets = (*older, secret)
         ciphers = {n: AESGCM(_derive(s, "motma contact")) for n, s in enumerate(secrets, start=1)}
-        return cls(len(secrets), ciphers, _derive(secrets[0], "motma digest"))
+        return cls(len(secrets), ciphers, _derive(secrets[0], "motma digest"), secrets)
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """A 32-byte key for one more purpose from each of the secrets, the newest first."""
+        return tuple(_derive(secret, purpose) for secret in reversed(self._secrets))
 
     def seal(self, text: str) -> bytes:
         """`text` sealed under the newest key."""

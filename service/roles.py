@@ -16,11 +16,12 @@ from channels.open_channels import hook_secrets
 from database.migrate import migrate
 from database.supervision import beside, supervised
 from lookup.partitions import keep_partitions_ahead
+from lookup.receipt_tokens import Validity
 from lookup.reference_loader import load_reference_data
 from service.commands.doctor import examine_store
 from service.demo_seed import seed_demo
 from service.embedded import EmbeddedServers
-from service.servers import open_seal, open_servers
+from service.servers import open_receipt_keys, open_seal, open_servers
 from service.settings import Settings, SettingsError, faults, read
 from service.site import open_site
 from service.wiring import Core, open_core
@@ -92,7 +93,15 @@ async def _serve(settings: Settings, servers: EmbeddedServers, roles: tuple[str,
         await _refuse_unsafe_store(servers.database_url)
     stop = _stop_on_signals()
     processes, worker = int(os.environ.get(PROCESSES, "1")), int(os.environ.get(WORKER, "0"))
-    async with open_core(servers, open_seal(settings), application=" ".join(roles), processes=processes) as core:
+    seal = open_seal(settings)
+    async with open_core(
+        servers,
+        seal,
+        application=" ".join(roles),
+        processes=processes,
+        receipts=open_receipt_keys(settings, seal),
+        validity=Validity(days=settings.receipt_days, days_after_end=settings.receipt_days_after_end),
+    ) as core:
         if demo:
             await seed_demo(core, settings)
         async with AsyncExitStack() as stack:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from lookup.receipt_tokens import ReceiptKeys
 from lookup.sealing import Seal
 from service.embedded import EmbeddedServers, join_embedded, run_embedded
 from service.settings import Settings, SettingsError
@@ -44,6 +45,12 @@ def open_seal(settings: Settings) -> Seal:
     """The installation's keys; development without MOTMA_SECRET_KEY keeps a secret under the data directory."""
     older = tuple(s.strip().encode() for s in settings.older_secret_keys.split(",") if s.strip())
     return Seal.from_secret(secret_key(settings), older=older)
+
+
+def open_receipt_keys(settings: Settings, seal: Seal) -> ReceiptKeys:
+    """The keys that sign receipts: those of MOTMA_RECEIPT_KEYS, else derived from the installation's secrets."""
+    secrets = [s.strip().encode() for s in settings.receipt_keys.split(",") if s.strip()]
+    return ReceiptKeys.from_secrets(secrets, seal)
 
 
 def secret_key(settings: Settings) -> bytes:

@@ -41,6 +41,9 @@ class Settings:
     public_url: str | None = None
     secret_key: str | None = field(default=None, repr=False)
     older_secret_keys: str = field(default="", repr=False)  # comma-separated, oldest first
+    receipt_keys: str = field(default="", repr=False)  # comma-separated secrets, the newest first
+    receipt_days: int = 730  # a receipt opens its dossier for so long
+    receipt_days_after_end: int | None = None  # and no longer than this after the dossier was closed
     data_dir: Path = Path(".motma")
     listen: str = "127.0.0.1:8080"
     admin_listen: str = "127.0.0.1:9464"
@@ -94,6 +97,8 @@ def faults(settings: Settings, hook_secrets: Mapping[str, str | None]) -> list[s
         found.append("MOTMA_SECRET_KEY is too short or well known: set 32 or more random bytes.")
     if not settings.public_url or not settings.public_url.startswith("https://"):
         found.append("MOTMA_PUBLIC_URL must be the https:// address citizens use.")
+    if any(0 < len(key.strip().encode()) < SHORTEST_SECRET for key in settings.receipt_keys.split(",")):
+        found.append("MOTMA_RECEIPT_KEYS holds a key that is too short: each needs 32 or more random bytes.")
     for name, value in hook_secrets.items():
         if value is not None and (len(value.encode()) < SHORTEST_HOOK_SECRET or value.lower() in KNOWN_SECRETS):
             found.append(f"{name} is too short or well known: set 16 or more random characters.")

@@ -12,6 +12,7 @@ from domain.civil_time import utc_now
 from lookup.desk import LookupDesk
 from lookup.dossiers import DossierReader, ProvenReader
 from lookup.ingest import DossierWriter
+from lookup.receipt_tokens import ReceiptKeys, Validity
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from notifications.outbox import Outbox
@@ -28,6 +29,7 @@ class Core:
     registry: Registry
     dossiers: CachedDossiers
     desk: LookupDesk
+    receipts: ReceiptKeys
     limits: Limits
     outbox: Outbox
     writer: DossierWriter
@@ -42,8 +44,14 @@ async def open_core(
     sizes: PoolSizes | None = None,
     processes: int = 1,
     answers_in_process: bool = True,
+    receipts: ReceiptKeys | None = None,
+    validity: Validity | None = None,
 ) -> AsyncIterator[Core]:
-    """The core on two running servers. `processes` share the in-process limits among them."""
+    """The core on two running servers. `processes` share the in-process limits among them.
+
+    `receipts` are by default the keys derived from the installation's secret.
+    """
+    receipts = receipts or ReceiptKeys.from_secrets((), seal)
     async with (
         open_database(servers.database_url, sizes=sizes, application=application) as database,
         open_redis(servers.redis_url) as redis,
@@ -59,7 +67,15 @@ async def open_core(
                 seal=seal,
                 registry=registry,
                 dossiers=dossiers,
-                desk=LookupDesk(dossiers, ProvenReader(database, seal), registry, utc_now),
+                desk=LookupDesk(
+                    dossiers,
+                    ProvenReader(database, seal),
+                    registry,
+                    utc_now,
+                    receipts=receipts,
+                    validity=validity or Validity(),
+                ),
+                receipts=receipts,
                 limits=Limits(redis, seal, processes=processes),
                 outbox=outbox,
                 writer=DossierWriter(database, seal, outbox, dossiers, registry),

@@ -14,6 +14,7 @@ from lookup.desk import LookupDesk
 from lookup.disclosure import Level
 from lookup.dossiers import MOST_AT_ONCE, PATIENCE, DossierReader, ProvenReader
 from lookup.ingest import DossierWriter
+from lookup.receipt_tokens import ReceiptKeys, Validity
 from lookup.registry import Registry
 from lookup.sealing import Seal
 
@@ -139,7 +140,14 @@ async def test_the_desk_tells_more_to_who_proves_more(
     database: Database, registry: Registry, seal: Seal, stored: Tenant
 ) -> None:
     now = AT + timedelta(days=1)
-    desk = LookupDesk(DossierReader(database), ProvenReader(database, seal), registry, lambda: now)
+    desk = LookupDesk(
+        DossierReader(database),
+        ProvenReader(database, seal),
+        registry,
+        lambda: now,
+        receipts=ReceiptKeys([b"r" * 32]),
+        validity=Validity(),
+    )
     alone = await desk.by_code(CODE)
     assert alone is not None
     assert (alone.level, alone.stage, alone.on_time) == (Level.CODE, Stage.IN_PROGRESS, True)
