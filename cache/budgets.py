@@ -15,9 +15,13 @@ def lookups_per_origin(text: str) -> Limit:
 # Unknown codes asked by one origin. Thousands of phones share one address of a mobile network, so it is not small.
 MISSES_PER_ORIGIN = Limit.parse("misses", "60/hour", burst=20)
 
-# Unknown codes asked by anybody among those that begin alike (office and day): somebody walks through the numbers.
-MISSES_PER_PREFIX = Limit.parse("misses_prefix", "30/hour")
+# Unknown codes asked by anybody among those that begin alike (office and day): somebody walks through the numbers. Of
+# 10,000 numbers 600 may be in use: then 35 misses in an hour, the most there can be, confirm two dossiers or three.
+MISSES_PER_PREFIX = Limit.parse("misses_prefix", "20/hour", burst=15)
 
 # Wrong proofs for one dossier by anybody: never more than ten within an hour. Take before the proof is looked at, and
 # give back when it was right.
 WRONG_PROOFS_PER_DOSSIER = Limit.parse("wrong_proofs", "5/hour")
+
+# Wrong proofs by one origin, of whatever dossiers: somebody tries the same four digits on many.
+WRONG_PROOFS_PER_ORIGIN = Limit.parse("wrong_proofs_origin", "60/hour", burst=20)

@@ -8,10 +8,12 @@ import msgspec
 from aiohttp import web
 
 from channels.code_route import BY_CODE, WITH_PROOF, CodeRoute
-from channels.web.enquiries import Desk, answer_to, understood
+from channels.guesses import GuardedDesk
+from channels.web.enquiries import answer_to, understood
 from channels.web.headers import defaults
 from channels.web.ready import HeaderClock, ReadyResponse
 from channels.web.requests import small_body
+from channels.web.visitors import Visitors
 from domain.dossier import PublicDossier
 from domain.errors import Invalid, Malformed
 from domain.language import Language
@@ -36,9 +38,17 @@ class PublicLookup:
     dossier at hand is the very one it was made from, and no longer than to the end of the minute.
     """
 
-    def __init__(self, *, desk: Desk, at_hand: Callable[[str], PublicDossier | None], secure: bool) -> None:
+    def __init__(
+        self,
+        *,
+        desk: GuardedDesk,
+        at_hand: Callable[[str], PublicDossier | None],
+        visitors: Visitors,
+        secure: bool,
+    ) -> None:
         self._desk = desk
         self._at_hand = at_hand
+        self._visitors = visitors
         _, headers = defaults(secure=secure)
         self._headers = {**headers, "Content-Type": "application/json"}
         self._clock = HeaderClock()
@@ -58,7 +68,9 @@ class PublicLookup:
         kept = self._ready.get(request.raw_path)
         if kept is not None:
             code, dossier, response = kept
-            if self._at_hand(code) is dossier:
+            if self._at_hand(code) is dossier and not (
+                self._desk.watched and self._desk.watches(code, self._visitors.of(request).address)
+            ):
                 return response.to(request)
         return await self._newly_encoded(request)
 
@@ -66,7 +78,7 @@ class PublicLookup:
         minute_ends = self._minute_ends
         typed = understood(request.match_info["code"])
         before = self._at_hand(typed.code)
-        answer = await answer_to(self._desk, typed)
+        answer = await answer_to(self._desk, typed, origin=self._visitors.of(request).address)
         body = msgspec.json.encode(public_json(answer, _language(request)))
         response = ReadyResponse(self._headers, body, self._clock)
         # Kept only if the dossier was at hand all the while: then it is the one the answer was made from.
@@ -94,7 +106,7 @@ class PublicLookup:
         proof = clean(asked.proof)
         if not proof:
             raise Invalid("The proof is empty.", field="proof")
-        answer = await answer_to(self._desk, typed, proof)
+        answer = await answer_to(self._desk, typed, proof, origin=self._visitors.of(request).address)
         return web.Response(
             body=msgspec.json.encode(proven_json(answer, _language(request))), content_type="application/json"
         )

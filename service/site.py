@@ -181,7 +181,7 @@ async def _serving(
         watch=core.dossiers.watch,
         sms_number=settings.sms_number or (gateway.number if gateway else None),
     )
-    lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, secure=secure)
+    lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
     agencies = AgencyApi(
         database=core.database,
         seal=core.seal,

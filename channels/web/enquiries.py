@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
+from channels.guesses import GuardedDesk
 from domain.errors import MalformedCode, NotFound
 from domain.vietnamese import clean
 from lookup.code_finder import ReadingKind, read
@@ -11,16 +11,6 @@ from lookup.disclosure import Answer
 
 LONGEST_TYPED = 256  # characters; a code has at most 64, a receipt's address some more
 LONGEST_PROOF = 64  # characters
-
-
-class Desk(Protocol):
-    """Answers about dossiers at the level proven; `lookup.desk.LookupDesk` fulfils it."""
-
-    async def by_code(self, code: str) -> Answer | None:
-        """Level L0, or None when there is no such dossier. Raises `TooMany`, `Unavailable`."""
-
-    async def with_proof(self, code: str, proof: str) -> Answer | None:
-        """Level L1, or None when there is no such dossier or `proof` is not its. Raises `TooMany`, `Unavailable`."""
 
 
 class TypedInstead(StrEnum):
@@ -84,19 +74,17 @@ def understood(text: str) -> Typed:
     )
 
 
-async def answer_to(desk: Desk, typed: Typed, proof: str | None = None) -> Answer:
+async def answer_to(desk: GuardedDesk, typed: Typed, proof: str | None = None, *, origin: str) -> Answer:
     """The answer at the level that `proof` reaches. Raises `NotFound` in the same words for unknown and not proven.
 
-    With a proof the code is settled first, so that a guess counts against one: the one found, else the one typed.
+    `origin` is the address that asks. Raises also what the desk raises.
     """
-    found = None
-    for candidate in typed.candidates:
-        if found := await desk.by_code(candidate):
-            break
-    if proof is not None and len(proof) > LONGEST_PROOF:
+    if proof is None:
+        found = await desk.by_code(*typed.candidates, origin=origin)
+    elif len(proof) > LONGEST_PROOF:
         found = None
-    elif proof is not None:
-        found = await desk.with_proof(found.code if found else typed.code, proof)
+    else:
+        found = await desk.with_proof(typed.code, proof, *typed.candidates[1:], origin=origin)
     if found is None:
         raise NotFound("We found no file that matches this. Please check the code on your slip.")
     return found

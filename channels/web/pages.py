@@ -11,10 +11,11 @@ import msgspec
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
+from channels.guesses import GuardedDesk, ProofNeeded
 from channels.web.assets import Assets
 from channels.web.duties import REQUEST_ID
-from channels.web.enquiries import Desk, NotACode, Typed, TypedInstead, answer_to, understood
-from channels.web.problems import Problem
+from channels.web.enquiries import NotACode, Typed, TypedInstead, answer_to, understood
+from channels.web.problems import Problem, problem_of
 from channels.web.rendering import Pages
 from channels.web.requests import small_body
 from channels.web.views import answer_view, wait_words
@@ -47,7 +48,7 @@ class WebPages:
         *,
         pages: Pages,
         assets: Assets,
-        desk: Desk,
+        desk: GuardedDesk,
         watch: Watch,
         visitors: Visitors,
         sms_number: str | None,
@@ -102,9 +103,11 @@ class WebPages:
         if typed.has_more:  # perhaps the secret
             raise web.HTTPSeeOther(str(request.rel_url.update_query(code=typed.code)))
         try:
-            answer = await answer_to(self._desk, typed)
+            answer = await answer_to(self._desk, typed, origin=self._visitors.of(request).address)
         except NotFound:
             return self._not_found(request, typed, with_proof=False)
+        except ProofNeeded as refusal:
+            return self._proof_needed(request, typed, refusal)
         return self._answer(request, answer)
 
     async def with_proof(self, request: web.Request) -> web.Response:
@@ -115,12 +118,14 @@ class WebPages:
         except NotACode as misread:
             raise web.HTTPSeeOther(f"/?instead={misread.instead or _UNREADABLE}") from None
         proof = clean(form.get("proof", ""))
+        origin = self._visitors.of(request).address
         try:
-            if not proof:
-                return self._answer(request, await answer_to(self._desk, typed), proof_missing=True)
-            return self._answer(request, await answer_to(self._desk, typed, proof))
+            answer = await answer_to(self._desk, typed, proof or None, origin=origin)
         except NotFound:
             return self._not_found(request, typed, with_proof=True)
+        except ProofNeeded as refusal:
+            return self._proof_needed(request, typed, refusal)
+        return self._answer(request, answer, proof_missing=not proof)
 
     def _home(self, request: web.Request, *, instead: str | None, typed: str = "") -> web.Response:
         return self._pages.render(
@@ -162,6 +167,18 @@ class WebPages:
             with_proof=with_proof,
         )
 
+    def _proof_needed(self, request: web.Request, typed: Typed, refusal: ProofNeeded) -> web.Response:
+        """The same page whether or not the code is known: the secret on the slip is answered all the same."""
+        return self._pages.render(
+            request,
+            "proof_needed.html",
+            status=429,
+            headers={**_NEVER_KEPT, **dict(problem_of(refusal).headers)},
+            language_url=str(request.rel_url.with_query(code=typed.code, lang=self._pages.other_language(request))),
+            typed=typed.text,
+            wait=wait_words(refusal.after, self._pages.language(request)),
+        )
+
     def problem(self, request: web.Request, problem: Problem) -> web.Response:
         """The page that says what went wrong and what to do; `Duties` asks for it."""
         language = self._pages.language(request)
@@ -188,6 +205,7 @@ class WebPages:
             raise Unavailable("There are too many live pages.", after=timedelta(minutes=1))
         if self._streams[address] >= MOST_STREAMS_OF_ONE:
             raise TooMany("There are too many live pages from this address.", after=timedelta(minutes=1))
+        await self._desk.by_code(code, origin=address)  # news of a code tell that it exists: a guess like any other
         self._streams[address] += 1
         try:
             async with sse_response(request) as stream:

@@ -13,6 +13,7 @@ CODE = "H05.16-261102-0001"
 SECRET = "246810"
 PHONE = "+84901234567"
 STRANGER = "+84987654321"
+TOKEN = "h05-16-261102-0001-token-of-the-receipt"
 NOW = datetime(2026, 11, 10, 3, 0, tzinfo=UTC)
 
 AGENCY = Agency(
@@ -62,17 +63,21 @@ def dossier(
 
 @dataclass
 class PaperDesk:
-    """Fulfils `channels.conversation.turn.Desk`. Every dossier has the one secret and the one phone of the demo."""
+    """Fulfils `channels.guesses.Desk`. Every dossier has the one secret and the one phone of the demo."""
 
     dossiers: list[Dossier] = field(default_factory=lambda: [dossier()])
     agency: Agency = AGENCY
     fresh: bool = True
     now: datetime = NOW
     proofs_tried: list[str] = field(default_factory=list)
+    codes_asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.by_number = {each.public.code: each for each in self.dossiers}
 
     def answer(self, code: str, level: Level) -> Answer | None:
         """The answer of the real rules."""
-        found = next((d for d in self.dossiers if d.public.code == code), None)
+        found = self.by_number.get(code)
         if found is None:
             return None
         freshness = Freshness(as_of=self.now, fresh=self.fresh)
@@ -80,6 +85,7 @@ class PaperDesk:
 
     async def by_code(self, code: str) -> Answer | None:
         """Level L0."""
+        self.codes_asked.append(code)
         return self.answer(code, Level.CODE)
 
     async def with_proof(self, code: str, proof: str) -> Answer | None:
@@ -90,6 +96,10 @@ class PaperDesk:
     async def for_phone(self, code: str, phone: str) -> Answer | None:
         """Level L1 for the registered phone."""
         return self.answer(code, Level.PROVEN) if phone == PHONE else None
+
+    async def with_receipt(self, token: str) -> Answer | None:
+        """Level L1 of the first dossier for its token."""
+        return self.answer(self.dossiers[0].public.code, Level.PROVEN) if token == TOKEN else None
 
 
 @dataclass

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from cache.limits import Limit, Limits
 from cache.redis_connection import open_redis
+from channels.guesses import GuardedDesk
 from channels.public_api import PublicLookup
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
@@ -106,13 +107,14 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
             extra: tuple[web.AbstractRouteDef, ...] = (),
         ) -> Site:
             desk, registry, written = SampleDesk(), CollectorRegistry(), bytearray()
+            guarded = GuardedDesk(desk, limits)
             news = News(desk)
             at_hand: dict[str, PublicDossier] = {}
             assets, visitors = Assets(), Visitors(seal, networks(trusted))
             pages = WebPages(
                 pages=Pages(assets=assets, secure=secure),
                 assets=assets,
-                desk=desk,
+                desk=guarded,
                 watch=news.watch,
                 visitors=visitors,
                 sms_number=sms_number,
@@ -130,7 +132,8 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
                 problem_page=pages.problem,
             ).install(app)
             app.add_routes(pages.routes())
-            app.add_routes(PublicLookup(desk=desk, at_hand=at_hand.get, secure=secure).routes())
+            lookup = PublicLookup(desk=guarded, at_hand=at_hand.get, visitors=visitors, secure=secure)
+            app.add_routes(lookup.routes())
             app.add_routes(extra)
             client: Client = TestClient(TestServer(app))
             await client.start_server()

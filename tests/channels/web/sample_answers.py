@@ -12,6 +12,7 @@ from lookup.working_time import WorkingCalendar
 
 NOW = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)  # 14:05 in Vietnam, a Friday
 SECRET = "246810"
+PHONE = "+84901234567"
 APPLICANT = "Nguyễn Văn An"
 
 OFFICE = Agency(
@@ -165,3 +166,12 @@ class SampleDesk:
         """Level L1 for the one secret all samples share."""
         sample = self.samples.get(code)
         return sample.answer(Level.PROVEN) if sample and proof == SECRET else None
+
+    async def for_phone(self, code: str, phone: str) -> Answer | None:
+        """Level L1 for the one phone all samples share."""
+        sample = self.samples.get(code)
+        return sample.answer(Level.PROVEN) if sample and phone == PHONE else None
+
+    async def with_receipt(self, token: str) -> Answer | None:
+        """No receipt was ever issued."""
+        return None
