@@ -11,7 +11,10 @@ from domain.language import Language
 from domain.message import Choice, IncomingKind
 from lookup.disclosure import Answer
 
+# How long a question of ours waits for its answer, and a proof once given counts for what is asked next.
 REMEMBERED_FOR = timedelta(minutes=15)
+# How long after an answer or a notice a person's own words are taken to be about that dossier.
+TALKED_ABOUT_FOR = timedelta(hours=48)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +23,12 @@ class Manner:
 
     `brief`: a message costs money, so one short one. `fits`: whether a text is short enough. `address_is_phone`: the
     address is a phone number and whatever is sent reaches that phone and no other. `may_be_answered`: False for
-    addresses that are no person's (short codes, names of senders).
+    addresses that are no person's (short codes, names of senders). `buttons`: whether choices can be tapped; elsewhere
+    they are numbers in the text, where that matters.
     """
 
     brief: bool = False
+    buttons: bool = True
     fits: Callable[[str], bool] = lambda text: True  # noqa: ARG005
     address_is_phone: bool = False
     may_be_answered: Callable[[str], bool] = lambda address: True  # noqa: ARG005

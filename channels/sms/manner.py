@@ -11,4 +11,4 @@ def fits_one_segment(text: str) -> bool:
     return segments(plain(text)).count == 1
 
 
-SMS_MANNER = Manner(brief=True, fits=fits_one_segment, address_is_phone=True, may_be_answered=is_mobile)
+SMS_MANNER = Manner(brief=True, buttons=False, fits=fits_one_segment, address_is_phone=True, may_be_answered=is_mobile)
