@@ -1,4 +1,4 @@
-"""The one table of all channels. A channel whose secret is not set is not opened.
+"""The one table of all channels. A channel whose secret is not set is not opened, unless it needs none.
 
 A new channel is a file with its `OPENING`, and its line in `TABLE`.
 """
@@ -16,6 +16,7 @@ from domain.contact import ChannelName
 from notifications.sender import Sender
 
 TABLE = (
+    "channels.web.chat.channel",
     "channels.sms.kannel",
     "channels.sms.generic",
 )
@@ -49,7 +50,7 @@ def open_channels(read: ReadSettings, around: Surroundings) -> OpenChannels:
     opened = []
     for opening in _openings():
         settings = read(opening.settings, opening.prefix)
-        if getattr(settings, opening.secret):
+        if opening.secret is None or getattr(settings, opening.secret):
             opened.append(opening.make(settings, around))
     return OpenChannels(channels=tuple(opened))
 
@@ -64,6 +65,7 @@ def hook_secrets(read: ReadSettings) -> dict[str, str | None]:
     return {
         opening.prefix + opening.secret.upper(): getattr(read(opening.settings, opening.prefix), opening.secret)
         for opening in _openings()
+        if opening.secret is not None
     }
 
 

@@ -155,7 +155,7 @@ class Dispatcher:
         self._wake.set()
 
     async def _listen(self) -> None:
-        await listen(self._database.url, WAKE_UP, self._wake.set)
+        await listen(self._database.url, WAKE_UP, lambda _: self._wake.set())
 
     async def _claim(self) -> None:
         if self._stopping:

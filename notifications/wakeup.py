@@ -11,8 +11,8 @@ HEARTBEAT = 15.0  # seconds between proofs that the connection still carries som
 LIMIT = 5.0
 
 
-async def listen(url: str, channel: str, heard: Callable[[], None]) -> None:
-    """Call `heard` at every NOTIFY on `channel`, and once at the start for what was said before anybody listened.
+async def listen(url: str, channel: str, heard: Callable[[str], None]) -> None:
+    """Call `heard` with the words of every NOTIFY on `channel`, and with '' at the start for what was said before.
 
     Holds one direct connection of its own and runs until it is lost, which raises. A transaction-mode pooler passes no
     notices on: whoever relies on this polls as well.
@@ -26,8 +26,8 @@ async def listen(url: str, channel: str, heard: Callable[[], None]) -> None:
     lost = asyncio.Event()
     try:
         connection.add_termination_listener(lambda _: lost.set())
-        await connection.add_listener(channel, lambda *_: heard())
-        heard()
+        await connection.add_listener(channel, lambda *said: heard(said[-1]))
+        heard("")
         while not lost.is_set():
             try:
                 await asyncio.wait_for(lost.wait(), HEARTBEAT)

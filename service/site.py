@@ -42,6 +42,7 @@ from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
 from notifications.reports import Reports
 from notifications.subscriptions import Subscriptions
+from service.citizens import PACKAGES, CitizensCorner
 from service.health import Dependency, Health, metrics
 from service.settings import Settings, SettingsError, address, read
 from service.wiring import Core
@@ -82,7 +83,7 @@ async def open_site(
             yield None
             return
         one_by_one = await stack.enter_async_context(CoalescingWriter(core.writer))
-        url = await stack.enter_async_context(_serving(settings, core, channels, gateway, one_by_one))
+        url = await stack.enter_async_context(_serving(settings, core, channels, gateway, one_by_one, inbox.heard))
         if worker == 0:
             await stack.enter_async_context(_introducing(channels))
         yield url
@@ -166,21 +167,29 @@ async def _serving(
     channels: OpenChannels,
     gateway: SimulatedGateway | None,
     one_by_one: CoalescingWriter,
+    heard: Heard,
 ) -> AsyncIterator[str]:
     secure = public_url(settings).startswith("https://")
-    packages = ("channels.web", "channels.agency_api", *(("channels.simulator",) if gateway is not None else ()))
+    packages = (
+        "channels.web",
+        *PACKAGES,
+        "channels.agency_api",
+        *(("channels.simulator",) if gateway is not None else ()),
+    )
     assets = Assets(packages)
     rendering = Pages(assets=assets, secure=secure, packages=packages)
     desk = GuardedDesk(core.desk, core.limits)
     visitors = Visitors(core.seal, _proxies(settings))
+    sms_number = settings.sms_number or (gateway.number if gateway else None)
     pages = WebPages(
         pages=rendering,
         assets=assets,
         desk=desk,
         visitors=visitors,
         watch=core.dossiers.watch,
-        sms_number=settings.sms_number or (gateway.number if gateway else None),
+        sms_number=sms_number,
     )
+    corner = CitizensCorner(core, heard=heard, pages=rendering, visitors=visitors, secure=secure, sms_number=sms_number)
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
     agencies = AgencyApi(
         database=core.database,
@@ -201,7 +210,7 @@ async def _serving(
     )
     app = web.Application(client_max_size=LARGEST_BODY)
     simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
-    for part in (lookup, pages, agencies, channels, health, *((simulator,) if simulator else ())):
+    for part in (lookup, pages, corner, agencies, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
     access_log = AccessLog(_write_log)
     duties = Duties(
@@ -216,11 +225,16 @@ async def _serving(
     )
     duties.install(app)
     host, port = address(settings.listen)
-    async with _listening(app, host, port) as bound, beside("housekeeping", agencies.keep_house):
+    async with (
+        _listening(app, host, port) as bound,
+        beside("housekeeping", agencies.keep_house),
+        beside("web chat", corner.listening),
+    ):
         try:
             yield f"http://{settings.listen.rpartition(':')[0]}:{bound}"
         finally:
             await pages.close()
+            await corner.close()
             if simulator:
                 await simulator.close()
             await access_log.close()

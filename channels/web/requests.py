@@ -1,8 +1,10 @@
 """Reading what a request carries, within limits."""
 
+from urllib.parse import parse_qs
+
 from aiohttp import web
 
-from domain.errors import TooLarge
+from domain.errors import Malformed, TooLarge
 
 SMALL = 4096  # bytes: a code, a proof, and the names around them
 
@@ -18,3 +20,15 @@ async def small_body(request: web.Request, most: int = SMALL) -> bytes:
         if len(body) > most:
             raise refusal
     return bytes(body)
+
+
+async def small_form(request: web.Request, most: int = SMALL) -> dict[str, str]:
+    """The fields of an urlencoded form, the first of each name. Raises `TooLarge`, `Malformed`."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType
+    body = await small_body(request, most)
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=10, keep_blank_values=True)
+    except ValueError:
+        raise Malformed("The form cannot be read.") from None
+    return {name: values[0] for name, values in fields.items()}

@@ -1,0 +1,1 @@
+"""A small web chat on the same conversation as every other channel."""

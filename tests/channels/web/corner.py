@@ -1,0 +1,101 @@
+"""The citizens' pages that talk to the whole service: chat, dossiers of a phone, under the duties of every page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from cache.limits import Limit
+from channels.guesses import GuardedDesk
+from channels.public_api import PublicLookup
+from channels.simulator.gateway import SimulatedGateway
+from channels.web.access_log import AccessLog
+from channels.web.assets import Assets
+from channels.web.chat.channel import WebChat
+from channels.web.duties import Duties
+from channels.web.pages import WebPages
+from channels.web.rendering import Pages
+from channels.web.visitors import Visitors
+from database.supervision import beside
+from domain.contact import ChannelName
+from notifications.reports import Reports
+from notifications.sender import Sender
+from service.citizens import PACKAGES, CitizensCorner
+from service.wiring import Core
+from tests.channels.story import OUR_NUMBER, Citizen, Line, Office, make_inbox, running
+
+Client = TestClient[web.Request, web.Application]
+
+
+@dataclass(slots=True, kw_only=True)
+class Corner:
+    """The running pages, and the line behind them."""
+
+    client: Client
+    line: Line
+    pages: CitizensCorner
+    written: bytearray
+
+    @property
+    def core(self) -> Core:
+        """The service."""
+        return self.line.core
+
+    @property
+    def office(self) -> Office:
+        """The office of the reference data."""
+        return self.line.office
+
+    def phone(self, number: str) -> Citizen:
+        """The person at `number`, who has heard all that came so far."""
+        return self.line.citizen(number)
+
+
+@asynccontextmanager
+async def open_corner(core: Core, *, secure: bool = False) -> AsyncIterator[Corner]:
+    """The pages in front of the whole service, an SMS line and the web chat among its channels."""
+    inbox, written = make_inbox(core), bytearray()
+    gateway = SimulatedGateway(heard=inbox.heard, reports=Reports(core.database), number=OUR_NUMBER)
+    packages = ("channels.web", *PACKAGES)
+    assets, visitors = Assets(packages), Visitors(core.seal)
+    desk = GuardedDesk(core.desk, core.limits)
+    rendering = Pages(assets=assets, secure=secure, packages=packages)
+    citizens = WebPages(
+        pages=rendering,
+        assets=assets,
+        desk=desk,
+        watch=core.dossiers.watch,
+        visitors=visitors,
+        sms_number=OUR_NUMBER,
+    )
+    corner = CitizensCorner(
+        core, heard=inbox.heard, pages=rendering, visitors=visitors, secure=secure, sms_number=OUR_NUMBER
+    )
+    log, app = AccessLog(written.extend), web.Application()
+    Duties(
+        visitors=visitors,
+        limits=core.limits,
+        lookup_limit=Limit.parse("lookup", "off"),
+        limited=frozenset(),
+        log=log,
+        registry=CollectorRegistry(),
+        secure=secure,
+        problem_page=citizens.problem,
+    ).install(app)
+    app.add_routes([*citizens.routes(), *corner.routes()])
+    lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
+    app.add_routes(lookup.routes())
+    senders = dict[ChannelName, Sender]({ChannelName.SMS: gateway, ChannelName.WEB: WebChat(core.database, core.seal)})
+    async with running(core, inbox, senders), beside("corner", corner.listening):
+        client: Client = TestClient(TestServer(app))
+        await client.start_server()
+        line = Line(core=core, inbox=inbox, gateway=gateway, office=Office(core))
+        yield Corner(client=client, line=line, pages=corner, written=written)
+        await corner.close()
+        await citizens.close()
+        await client.close()
+        await log.close()
+    await gateway.close()
