@@ -15,7 +15,10 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
+
+import structlog
 
 from cache.batching import Batches, Tasks
 from cache.link import TrackingLink
@@ -28,6 +31,8 @@ from domain.dossier import PublicDossier
 from domain.errors import Unavailable
 from lookup.sealing import Seal
 from lookup.source import DossierSource
+
+log = structlog.get_logger(__name__)
 
 NEARBY = 100_000  # answers held in a process
 JOIN_LIMIT = 0.5  # seconds: an older search is not joined, for the time when nobody tells us what changed
@@ -100,6 +105,7 @@ class CachedDossiers:
         self._searches: dict[str, _Search] = {}
         self._searches_by_key: dict[bytes, _Search] = {}
         self._watchers = Watchers(self.find)
+        self._asking: set[asyncio.Future[PublicDossier | None]] = set()
         self._store_failing = False
 
     # What others ask of us
@@ -191,7 +197,7 @@ class CachedDossiers:
         if self._trust.holds:
             self._reads.add(search)
         else:
-            self._tasks.start(self._ask_store(search))
+            self._ask_store(search)
         return search
 
     def _end(self, search: _Search) -> None:
@@ -216,7 +222,7 @@ class CachedDossiers:
             search.epoch = epoch
             search.in_redis = record
             if record is None or record.epoch != epoch or not self._answer_with(record, search, now):
-                self._tasks.start(self._ask_store(search))
+                self._ask_store(search)
 
     def _answer_with(self, record: Record, search: _Search, now: float) -> bool:
         """Answer with what stands in Redis, if it is fresh and can be read."""
@@ -233,20 +239,31 @@ class CachedDossiers:
         self._end(search)
         return True
 
-    async def _ask_store(self, search: _Search) -> None:
-        asked = time.time()
-        try:
-            found = await self._store_answer(search)
-        except Unavailable as error:
-            kept = self._kept(search)
+    def _ask_store(self, search: _Search) -> None:
+        """Begin to ask; the answer settles the search. No task of our own, because that is done for every miss."""
+        # Once the store has failed it is given less time, if there is something to tell without it.
+        hasty = self._store_failing and self._kept(search) is not None
+        source = self._source.find(search.code)
+        asking = asyncio.ensure_future(asyncio.wait_for(source, PATIENCE) if hasty else source)
+        self._asking.add(asking)
+        asking.add_done_callback(partial(self._told_by_store, search, time.time()))
+
+    def _told_by_store(self, search: _Search, asked: float, asking: asyncio.Future[PublicDossier | None]) -> None:
+        self._asking.discard(asking)
+        error = Unavailable("The service is stopping.") if asking.cancelled() else asking.exception()
+        if isinstance(error, TimeoutError):
+            error = Unavailable("The store does not answer in time.")
+        self._store_failing = isinstance(error, Unavailable)
+        if error is not None:
+            kept = self._kept(search) if self._store_failing else None
             self.figures.kept += kept is not None
-            search.settle(kept or error)
+            # Nobody may be left waiting, whatever it is.
+            search.settle(kept or (error if isinstance(error, Exception) else Unavailable("The service is stopping.")))
             self._end(search)
+            if not self._store_failing:
+                log.error("a search failed", exc_info=error)
             return
-        except BaseException as error:  # nobody may be left waiting, whatever it is
-            search.settle(error if isinstance(error, Exception) else Unavailable("The service is stopping."))
-            self._end(search)
-            raise
+        found = asking.result()
         self.figures.store += 1
         search.settle(found)
         if search.epoch is None:
@@ -255,21 +272,6 @@ class CachedDossiers:
         else:
             until = freshness_ends(search.key, found, asked)
             self._fills.add((search, Fill(key=search.key, found=found, epoch=search.epoch, until=until)))
-
-    async def _store_answer(self, search: _Search) -> PublicDossier | None:
-        """What the store says. Once it has failed it is given less time, if there is something to tell without it."""
-        limit = PATIENCE if self._store_failing and self._kept(search) else None
-        try:
-            async with asyncio.timeout(limit):
-                found = await self._source.find(search.code)
-        except Unavailable:
-            self._store_failing = True
-            raise
-        except TimeoutError as error:
-            self._store_failing = True
-            raise Unavailable("The store does not answer in time.") from error
-        self._store_failing = False
-        return found
 
     def _kept(self, search: _Search) -> PublicDossier | None:
         """The newest answer known of the code, fresh or not."""
@@ -314,6 +316,8 @@ class CachedDossiers:
             yield
         finally:
             await self._tasks.end()
+            for asking in list(self._asking):
+                asking.cancel()
             for search in self._searches.values():
                 search.settle(Unavailable("The service is stopping."))
 

@@ -11,7 +11,7 @@ from channels.code_route import BY_CODE, WITH_PROOF, CodeRoute
 from channels.guesses import GuardedDesk
 from channels.web.enquiries import answer_to, understood
 from channels.web.headers import defaults
-from channels.web.ready import HeaderClock, ReadyResponse
+from channels.web.ready import ReadyHead, ReadyResponse
 from channels.web.requests import small_body
 from channels.web.visitors import Visitors
 from domain.dossier import PublicDossier
@@ -50,8 +50,7 @@ class PublicLookup:
         self._at_hand = at_hand
         self._visitors = visitors
         _, headers = defaults(secure=secure)
-        self._headers = {**headers, "Content-Type": "application/json"}
-        self._clock = HeaderClock()
+        self._head = ReadyHead({**headers, "Content-Type": "application/json"})
         self._ready: dict[str, tuple[str, PublicDossier, ReadyResponse]] = {}  # by request target, as it was sent
         self._minute_ends = 0.0
 
@@ -80,7 +79,7 @@ class PublicLookup:
         before = self._at_hand(typed.code)
         answer = await answer_to(self._desk, typed, origin=self._visitors.of(request).address)
         body = msgspec.json.encode(public_json(answer, _language(request)))
-        response = ReadyResponse(self._headers, body, self._clock)
+        response = ReadyResponse(self._head, body)
         # Kept only if the dossier was at hand all the while: then it is the one the answer was made from.
         if (
             before is not None
@@ -113,6 +112,8 @@ class PublicLookup:
 
 
 def _language(request: web.Request) -> Language:
+    if "?" not in request.raw_path:
+        return Language.VIETNAMESE
     return Language.ENGLISH if request.query.get("lang") == Language.ENGLISH else Language.VIETNAMESE
 
 

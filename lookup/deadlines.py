@@ -9,6 +9,7 @@ from domain.status import Status
 from lookup.working_time import Term, TermUnit, WorkingCalendar
 
 _SOON = timedelta(hours=24)
+_NOTHING = timedelta(0)
 # Some senders write the year 1 where they have no date; working out two thousand years would hold up everybody.
 _LATE_AT_MOST = timedelta(days=3653)
 
@@ -29,6 +30,8 @@ class Punctuality(StrEnum):
 _RUNNING = frozenset({Status.ACCEPTED, Status.PROCESSING})
 _WAITING_FOR_CITIZEN = frozenset({Status.SUPPLEMENT_REQUIRED, Status.PAYMENT_REQUIRED})
 _FINISHED = frozenset({Status.COMPLETED, Status.DELIVERED})
+_COUNTED = _RUNNING | _WAITING_FOR_CITIZEN | _FINISHED
+LATE = frozenset({Punctuality.OVERDUE, Punctuality.FINISHED_LATE})
 
 
 def punctuality(status: Status, *, due_at: datetime | None, finished_at: datetime | None, now: datetime) -> Punctuality:
@@ -38,7 +41,7 @@ def punctuality(status: Status, *, due_at: datetime | None, finished_at: datetim
     While the office waits for the citizen the clock stands still. A finished dossier whose end of processing was never
     told, and one not accepted, refused, withdrawn or stopped, are not counted.
     """
-    if status not in _RUNNING | _WAITING_FOR_CITIZEN | _FINISHED:
+    if status not in _COUNTED:
         return Punctuality.NOT_COUNTED
     if due_at is None:
         return Punctuality.NO_DUE_DATE
@@ -46,9 +49,10 @@ def punctuality(status: Status, *, due_at: datetime | None, finished_at: datetim
         return _finished(civil_day(due_at), finished_at)
     if status in _WAITING_FOR_CITIZEN:
         return Punctuality.ON_TRACK
-    if civil_day(now) > civil_day(due_at):
+    left = due_at - now
+    if left < _NOTHING and civil_day(now) > civil_day(due_at):
         return Punctuality.OVERDUE
-    return Punctuality.DUE_SOON if due_at - now <= _SOON else Punctuality.ON_TRACK
+    return Punctuality.DUE_SOON if left <= _SOON else Punctuality.ON_TRACK
 
 
 def _finished(due: date, finished_at: datetime | None) -> Punctuality:

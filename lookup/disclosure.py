@@ -12,7 +12,7 @@ from domain.agency import Agency, DisclosurePolicy
 from domain.civil_time import civil_day
 from domain.dossier import Dossier, HistoryEntry, PublicDossier
 from domain.status import STAGE_OF, Stage, Status
-from lookup.deadlines import Punctuality, punctuality, working_days_late
+from lookup.deadlines import LATE, Punctuality, punctuality, working_days_late
 from lookup.working_time import WorkingCalendar
 
 
@@ -80,7 +80,7 @@ def disclose(
     """What `level` allows to be said of `dossier`; a level above CODE needs the full dossier, else CODE is answered."""
     public = dossier.public if isinstance(dossier, Dossier) else dossier
     timeliness = punctuality(public.status, due_at=public.due_at, finished_at=public.finished_at, now=now)
-    late = timeliness in {Punctuality.OVERDUE, Punctuality.FINISHED_LATE}
+    late = timeliness in LATE
     proven = None
     if isinstance(dossier, Dossier) and level > Level.CODE:
         name = dossier.applicant_name

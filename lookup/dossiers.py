@@ -6,7 +6,10 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
+import structlog
+
 from database.pool import DATABASE_AWAY, Connection, Database, Role
+from database.supervision import place
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.dossier import Dossier, HistoryEntry, PublicDossier
@@ -14,8 +17,11 @@ from domain.errors import Unavailable
 from domain.status import RANK_AT_ONE_INSTANT, Status
 from lookup.sealing import Seal
 
+log = structlog.get_logger()
+
 MOST_AT_ONCE = 64  # codes per statement
-MOST_IN_FLIGHT = 3  # statements
+LANES = 3  # connections, each asking for one batch after another
+IMPATIENCE = 0.003  # seconds that a code waits for the lanes at work before another one begins
 PATIENCE = 2.0  # seconds until the store counts as away
 
 # LIMIT 1 keeps the planner from turning the look-up of a few codes into a join over whole tables: each code costs one
@@ -68,16 +74,20 @@ _Asked: TypeAlias = dict[str, list[asyncio.Future[PublicDossier | None]]]
 
 
 class DossierReader:
-    """A `DossierSource` on the store. Codes asked for in one turn of the loop share one statement."""
+    """A `DossierSource` on the store. Codes asked for while a statement is under way share the next one.
+
+    A statement costs fifteen times what one more code in it costs, so there is one lane as long as it keeps up: the
+    busier it is, the larger the batches. What waits for too long gets a lane of its own.
+    """
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._clock = clock
         self._asked: _Asked = {}
-        self._in_flight: set[asyncio.Task[None]] = set()
-        self._called = False
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._impatience: asyncio.TimerHandle | None = None
 
-    async def find(self, code: str) -> PublicDossier | None:
+    def find(self, code: str) -> asyncio.Future[PublicDossier | None]:
         """The dossier, or None. Raises `Unavailable` after `PATIENCE` at most.
 
         Never joins a statement already sent: what it saw may be older than what the asker has heard of.
@@ -85,31 +95,39 @@ class DossierReader:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[PublicDossier | None] = loop.create_future()
         self._asked.setdefault(code, []).append(answer)
-        if not self._called:
-            self._called = True
-            loop.call_soon(self._send)
-        return await answer
+        if not self._lanes:
+            self._open_lane()
+        elif self._impatience is None and len(self._lanes) < LANES:
+            self._impatience = loop.call_later(IMPATIENCE, self._lose_patience)
+        return answer
 
-    def _send(self) -> None:
-        self._called = False
-        while self._asked and len(self._in_flight) < MOST_IN_FLIGHT:
-            batch = {code: self._asked.pop(code) for code in tuple(islice(self._asked, MOST_AT_ONCE))}
-            task = asyncio.create_task(self._read(batch))
-            self._in_flight.add(task)
-            task.add_done_callback(self._done)
+    def _open_lane(self) -> None:
+        lane = asyncio.create_task(self._work())
+        self._lanes.add(lane)
+        lane.add_done_callback(self._lane_ended)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.discard(task)
-        if self._asked and not task.cancelled():
-            self._send()
+    def _lane_ended(self, lane: asyncio.Task[None]) -> None:
+        self._lanes.discard(lane)
+        if not lane.cancelled() and (error := lane.exception()) is not None:
+            log.error("a reading lane failed", error=type(error).__qualname__, at=place(error))
+        if self._asked and not self._lanes and not lane.cancelled():
+            self._open_lane()
 
-    async def _read(self, batch: _Asked) -> None:
-        codes = list(batch)
+    def _lose_patience(self) -> None:
+        self._impatience = None
+        if self._asked and len(self._lanes) < LANES:
+            self._open_lane()
+
+    async def _work(self) -> None:
+        """Ask for what waits, batch after batch on one connection, until nothing does."""
+        batch: _Asked = {}
         try:
-            read_at = self._clock()
-            async with asyncio.timeout(PATIENCE), self._database.connection(Role.PUBLIC) as connection:
-                rows = await connection.fetch(FIND_MANY, codes)
-            found = {codes[row["n"] - 1]: _public(row, read_at) for row in rows}
+            async with asyncio.timeout(PATIENCE) as limit, self._database.connection(Role.PUBLIC) as connection:
+                while self._asked:
+                    batch = {code: self._asked.pop(code) for code in tuple(islice(self._asked, MOST_AT_ONCE))}
+                    limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
+                    await self._read(connection, batch)
+                    batch = {}
         except _AWAY as error:
             # Those still waiting for a turn would wait out the same silence after this one.
             waiting, self._asked = self._asked, {}
@@ -118,11 +136,15 @@ class DossierReader:
         except BaseException as error:
             _refuse(batch, error)
             raise
-        else:
-            for code, answers in batch.items():
-                for answer in answers:
-                    if not answer.done():
-                        answer.set_result(found.get(code))
+
+    async def _read(self, connection: Connection, batch: _Asked) -> None:
+        codes, read_at = list(batch), self._clock()
+        rows = await connection.fetch(FIND_MANY, codes)
+        found = {codes[row["n"] - 1]: _public(row, read_at) for row in rows}
+        for code, answers in batch.items():
+            for answer in answers:
+                if not answer.done():
+                    answer.set_result(found.get(code))
 
 
 def _refuse(asked: _Asked, error: BaseException) -> None:

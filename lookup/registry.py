@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -58,6 +58,7 @@ class _Offices:
     periods: dict[str, tuple[Agency, ...]]  # by code, oldest first
     successors: dict[int, tuple[int, ...]]
     reach: dict[int, frozenset[int]]
+    lines: dict[int, tuple[int, ...]] = field(default_factory=dict)  # each office and those above it, once asked for
 
 
 class Registry:
@@ -165,10 +166,17 @@ class Registry:
         """
         if now - public.read_at > UNCHECKED:
             return Freshness(as_of=public.read_at, fresh=False)
-        as_of = public.recorded_at
-        for agency_id in (public.agency_id, *(agency.agency_id for agency in self.ancestors(public.agency_id))):
-            as_of = max(as_of, self._feeds.get(agency_id, as_of))
+        as_of, feeds = public.recorded_at, self._feeds
+        for agency_id in self._tree.lines.get(public.agency_id) or self._line(public.agency_id):
+            heard = feeds.get(agency_id)
+            if heard is not None and heard > as_of:
+                as_of = heard
         return Freshness(as_of=as_of, fresh=not self._silent(as_of, now))
+
+    def _line(self, agency_id: int) -> tuple[int, ...]:
+        line = (agency_id, *(agency.agency_id for agency in self.ancestors(agency_id)))
+        self._tree.lines[agency_id] = line
+        return line
 
     def _silent(self, since: datetime, now: datetime) -> bool:
         if now - since <= SILENCE:

@@ -9,7 +9,7 @@ _MOST_WAITING = 1 << 20  # bytes: beyond that a writer that stands still loses l
 class AccessLog:
     """Lines wait `every` seconds, or until there are `most` bytes. `write` runs in a thread, one call at a time."""
 
-    def __init__(self, write: Callable[[bytes], object], *, most: int = 65_536, every: float = 0.2) -> None:
+    def __init__(self, write: Callable[[bytes], object], *, most: int = 131_072, every: float = 0.2) -> None:
         self.lost = 0  # lines dropped since the start
         self._write = write
         self._most = most
@@ -58,5 +58,8 @@ class AccessLog:
         self._writing = None
         if not done.cancelled():
             done.exception()  # a closed pipe: there is nobody left to tell
-        if self._lines:
+        # What came meanwhile waits its time too: under steady load each write would else begin the next, far too small.
+        if self._size >= self._most:
             self._send()
+        elif self._lines and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._every, self._send)

@@ -11,10 +11,13 @@ from channels.web.duties import REQUEST_ID
 _MOST_UNREAD = 65_536  # bytes written and not yet taken: beyond that the reader must be waited for
 
 
-class HeaderClock:
-    """The Date header, made once a second, with the name of the header after it."""
+class ReadyHead:
+    """The header block of ready responses: the same for all but for length and id, its Date made once a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.begins = f"HTTP/1.1 200 OK\r\n{lines}Content-Length: ".encode("latin-1")
         self._ends = 0.0
         self._lines = b""
 
@@ -33,12 +36,11 @@ class ReadyResponse(web.StreamResponse):
     Its headers are complete but for Date and X-Request-Id, so the hooks of ordinary responses are not run.
     """
 
-    def __init__(self, headers: Mapping[str, str], body: bytes, clock: HeaderClock) -> None:
-        super().__init__(headers=headers)
-        self._clock = clock
+    def __init__(self, head: ReadyHead, body: bytes) -> None:
+        super().__init__()
+        self._ready_head = head
         self._content = body
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._head = f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(body)}\r\n".encode("latin-1")
+        self._begins = b"%b%d\r\n" % (head.begins, len(body))
 
     def to(self, request: web.Request) -> web.StreamResponse:
         """The answer to `request`: this, where the connection takes it in one write, else an ordinary response."""
@@ -51,7 +53,7 @@ class ReadyResponse(web.StreamResponse):
             and transport.get_write_buffer_size() < _MOST_UNREAD
         ):
             return self
-        return web.Response(headers=self.headers, body=self._content)
+        return web.Response(headers=self._ready_head.headers, body=self._content)
 
     @property
     def keep_alive(self) -> bool:
@@ -63,7 +65,8 @@ class ReadyResponse(web.StreamResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("The client has gone.")
-        transport.write(b"%b%b%b\r\n\r\n%b" % (self._head, self._clock.lines(), request[REQUEST_ID], self._content))
+        head = self._begins + self._ready_head.lines() + request[REQUEST_ID]
+        transport.write(b"%b\r\n\r\n%b" % (head, self._content))
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing remains to be sent."""

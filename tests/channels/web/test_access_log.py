@@ -34,6 +34,27 @@ async def test_a_full_buffer_does_not_wait() -> None:
     assert len(written) > 1
 
 
+async def test_what_comes_while_lines_are_written_waits_its_time_too() -> None:
+    written: list[bytes] = []
+    began, go_on = asyncio.Event(), Event()
+    loop = asyncio.get_running_loop()
+
+    def write(chunk: bytes) -> None:
+        loop.call_soon_threadsafe(began.set)
+        go_on.wait(5)
+        written.append(chunk)
+
+    log = AccessLog(write, most=8, every=3600)
+    log.add(b"the first\n")
+    log.add(b"2\n")
+    async with asyncio.timeout(5):
+        await began.wait()
+    log.add(b"3\n")
+    go_on.set()
+    await log.close()
+    assert written == [b"the first\n", b"2\n3\n"]
+
+
 async def test_a_reader_that_stands_still_costs_lines_not_requests() -> None:
     stuck, written = Event(), bytearray()
 
