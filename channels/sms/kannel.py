@@ -4,22 +4,22 @@ Kannel proves nothing about itself: the secret stands in the path, and the gatew
 configuration must set `reply-emptymessage = ""` or `max-messages = 0`, for we never answer in the webhook's body.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 from aiohttp import web
 
 from channels.channel import Heard, Opening, Surroundings
-from channels.hook_secrets import is_one_of, secrets_of
+from channels.hook_secrets import admit, path_secrets
 from channels.provider_call import ProviderAnswer, call_once, refused
+from channels.sms.calls import FORM, fields, first, our_id, query_of
+from channels.sms.gateway import SendingSettings, SmsGateway, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
-from channels.sms.plain import plain
 from channels.sms.segments import fits_gsm7, from_gsm7
 from channels.web.requests import small_body
 from domain.civil_time import utc_now
@@ -56,15 +56,14 @@ _ENCODINGS = MappingProxyType(
         "WINDOWS-1258": "cp1258",
     }
 )
-_PLAIN_IN_A_PATH = re.compile(rb"[A-Za-z0-9_.~\-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KannelSettings:
+class KannelSettings(SendingSettings):
     """MOTMA_KANNEL_…; the channel is off until `hook_secret` is set. `hook_secret` may be `new,old`.
 
     `hook_url` is where Kannel reaches us, if not at the public address; `sender` is our number where a message names
-    none; `accented` sends Vietnamese as it is written, at up to three times the price; `rate` is messages a second.
+    none, and further numbers behind this Kannel after a comma.
     """
 
     sendsms_url: str | None = None
@@ -73,16 +72,12 @@ class KannelSettings:
     sender: str | None = None
     hook_secret: str | None = field(default=None, repr=False)
     hook_url: str | None = None
-    accented: bool = False
-    rate: float | None = None
-    concurrency: int = 16
 
 
-class KannelChannel:
+class KannelChannel(SmsGateway):
     """Texts in, texts out, reports back."""
 
     name = "kannel"
-    reaches = ChannelName.SMS
 
     def __init__(
         self,
@@ -95,13 +90,15 @@ class KannelChannel:
         public_url: str,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        super().__init__(settings, settings.sender)
         self._settings = settings
-        self._secrets = secrets_of(settings.hook_secret or "")
-        if not self._secrets or not settings.sendsms_url:
-            raise Malformed("Kannel needs MOTMA_KANNEL_HOOK_SECRET and MOTMA_KANNEL_SENDSMS_URL.")
-        if not all(_PLAIN_IN_A_PATH.fullmatch(secret) for secret in self._secrets):
-            raise Malformed("MOTMA_KANNEL_HOOK_SECRET may hold letters, digits and -._~ only: it stands in an address.")
-        self._sendsms_url = settings.sendsms_url
+        self._secrets = path_secrets(settings.hook_secret or "", "MOTMA_KANNEL_HOOK_SECRET")
+        required(
+            "Kannel",
+            MOTMA_KANNEL_HOOK_SECRET=self._secrets,
+            MOTMA_KANNEL_SENDSMS_URL=settings.sendsms_url,
+        )
+        self._sendsms_url = settings.sendsms_url or ""
         ours = (settings.hook_url or public_url).rstrip("/")
         self._dlr_url = f"{ours}/webhooks/kannel/{self._secrets[0].decode()}/dlr"
         self._http = http
@@ -109,16 +106,6 @@ class KannelChannel:
         self._reports = reports
         self._seal = seal
         self._clock = clock
-
-    @property
-    def concurrency(self) -> int:
-        """Calls at once."""
-        return self._settings.concurrency
-
-    @property
-    def rate(self) -> float | None:
-        """Messages a second, where the line behind the gateway has a limit."""
-        return self._settings.rate
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """The two webhooks; Kannel calls the first by get-url or post-url, the second as its dlr-url."""
@@ -134,21 +121,21 @@ class KannelChannel:
 
     async def receive(self, request: web.Request) -> web.Response:
         """A text from a phone. Raises `Malformed` for one without a sender."""
-        self._admit(request)
+        admit(request, self._secrets)
         given = await _parameters(request)
-        address = sender_address(_text(given.get("from", b"")))
+        address = sender_address(first(given, "from"))
         if not address:
             raise Malformed("The message names no sender.", field="from")
         text = clean(_decoded(given))
         now = self._clock()
         # Without an id, the same words from the same phone in the same minute are one message sent again.
-        told_id = clean(_text(given.get("id", b"")))[:64]
+        told_id = clean(first(given, "id"))[:64]
         minute = f"{now:%Y%m%d%H%M}"
         message_id = told_id or self._seal.digest("kannel", address, text, minute).hex()
         await self._heard(
             Incoming(
                 sender=Contact(channel=ChannelName.SMS, address=address),
-                recipient=clean(_text(given.get("to", b"")))[:64],
+                recipient=clean(first(given, "to"))[:64],
                 text=text,
                 external_id=f"{self.name}:{message_id}",
                 received_at=now,
@@ -158,28 +145,27 @@ class KannelChannel:
 
     async def report(self, request: web.Request) -> web.Response:
         """What became of a message of ours. One we do not know is none of ours: nothing is created."""
-        self._admit(request)
+        admit(request, self._secrets)
         given = await _parameters(request)
-        kind = _text(given.get("type", b"")).strip()
+        kind = first(given, "type")
         if not (kind.isascii() and kind.isdigit() and len(kind) <= 4):
             raise Malformed("The report has no type.", field="type")
         state = next((state for bit, state in _STATE_OF_BIT.items() if int(kind) & bit), None)
-        message_id = _text(given.get("mid", b"")).strip()
-        if state is not None and message_id.isascii() and message_id.isdigit() and len(message_id) < 20:
-            word = f"{kind} {_text(given.get('reply', b''))}"
-            await self._reports.report(route=self.name, state=state, provider_word=word, message_id=int(message_id))
+        message_id = our_id(first(given, "mid"))
+        if state is not None and message_id is not None:
+            word = f"{kind} {first(given, 'reply')}"
+            await self._reports.report(route=self.name, state=state, provider_word=word, message_id=message_id)
         return web.Response()
-
-    def _admit(self, request: web.Request) -> None:
-        """Whoever does not know the secret finds nothing here, as at any address that does not exist."""
-        if not is_one_of(request.match_info["secret"], self._secrets):
-            raise web.HTTPNotFound
 
     # --- out ---
 
+    def sender_of(self, message: Outgoing) -> str | None:
+        """Whom `message` names: Kannel may hold any number of lines, and knows them better than we."""
+        return message.sender or super().sender_of(message)
+
     async def send(self, message: Outgoing) -> HandedOver:
         """Hand one message to smsbox, asking for every report under our own id."""
-        text = message.text if self._settings.accented else plain(message.text)
+        text = self.written(message.text)
         report_to = f"{self._dlr_url}?mid={message.message_id}&type=%d&id=%F&reply=%A"
         query = {
             "username": self._settings.username,
@@ -191,7 +177,7 @@ class KannelChannel:
             "dlr-mask": str(ALL_REPORTS),
             "dlr-url": report_to,
         }
-        if sender := message.sender or self._settings.sender:
+        if sender := self.sender_of(message):
             query["from"] = sender
         # By GET: smsbox refuses forms, and its POST wants the account in headers, which look-alikes do not know.
         separator = "&" if "?" in self._sendsms_url else "?"
@@ -212,11 +198,11 @@ def _handed_over(answer: ProviderAnswer) -> HandedOver:
 
 async def _parameters(request: web.Request) -> Mapping[str, bytes]:
     """What a call carries, as bytes: its query; where a field is missing there, the X-Kannel headers and the body."""
-    given = _pairs(request.raw_path.partition("?")[2].encode("utf-8", "surrogateescape"))
+    given = fields(query_of(request))
     if request.method == "POST":
         body = await small_body(request, MOST_TEXT)
-        if request.content_type == "application/x-www-form-urlencoded":
-            given = _pairs(body) | given
+        if request.content_type == FORM:
+            given = fields(body) | given
         elif "text" not in given:
             given["text"] = body
             if request.charset:
@@ -227,24 +213,11 @@ async def _parameters(request: web.Request) -> Mapping[str, bytes]:
     return given
 
 
-def _pairs(query: bytes) -> dict[str, bytes]:
-    """The fields of a query as raw bytes, for text may be UTF-16. Of a repeated field the first counts."""
-    fields: dict[str, bytes] = {}
-    for pair in query.split(b"&"):
-        name, _, value = pair.partition(b"=")
-        fields.setdefault(_text(unquote_to_bytes(name)), unquote_to_bytes(value.replace(b"+", b" ")))
-    return fields
-
-
-def _text(octets: bytes) -> str:
-    return octets.decode("utf-8", "replace")
-
-
 def _decoded(given: Mapping[str, bytes]) -> str:
     """The message as text. Binary messages have none."""
     octets = given.get("text") or given.get("body") or b""
-    coding = _text(given.get("coding", b"")).strip()
-    charset = _text(given.get("charset", b"")).strip().upper()
+    coding = first(given, "coding")
+    charset = first(given, "charset").upper()
     if coding == _CODING_BINARY or charset == "8-BIT":
         return ""
     if charset == "GSM":
