@@ -104,3 +104,4 @@ class MessageKind(StrEnum):
 
     REPLY = "reply"
     STATUS_CHANGED = "status_changed"
+    CODE = "code"  # a one-time code that the person is waiting for

@@ -47,6 +47,18 @@ class LookupDesk:
         found = await self._proven.prove(code, phone=phone)
         return None if found is None else self._told(found, found.public, Level.PROVEN)
 
+    async def registered(self, phone: str, most: int) -> list[Answer]:
+        """Level L1 of the newest `most` dossiers of the registered phone (E.164), which the asker has proven to hold.
+
+        Their history is left out. Raises `Unavailable`.
+        """
+        found = await self._proven.registered(phone, most)
+        return [self._told(dossier, dossier.public, Level.PROVEN) for dossier in found]
+
+    async def any_registered(self, phone: str) -> bool:
+        """Whether some dossier has this registered phone (E.164). Nobody may be told who has not proven to hold it."""
+        return await self._proven.any_registered(phone)
+
     async def with_receipt(self, token: str) -> Answer | None:
         """Level L1 for the one dossier a receipt's token was issued for.
 

@@ -47,6 +47,18 @@ FIND_PROVEN = """
       FROM dossier d
      WHERE d.id = (SELECT c.dossier_id FROM dossier_code c WHERE c.code = $1 AND c.test = false)"""
 HISTORY = "SELECT at, status, office FROM dossier_event WHERE dossier_id = $1"
+# What the filters of `dossier_phone` find is gathered first: taking the newest of them must not become a walk over all
+# dossiers from the newest on, whatever the planner believes of how many one phone has.
+FIND_REGISTERED = """
+    WITH registered AS MATERIALIZED (
+        SELECT d.id, d.code, d.version, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.delivered_at,
+               coalesce(d.resolving_agency, d.receiving_agency) AS agency_id, d.recorded_at, d.applicant_name, d.asked,
+               d.procedure_id
+          FROM dossier d WHERE d.phone_digest = $1 AND NOT d.test)
+    SELECT r.*, (SELECT p.name FROM procedure p WHERE p.id = r.procedure_id) AS procedure_name
+      FROM registered r ORDER BY r.id DESC LIMIT $2"""
+ANY_REGISTERED = """
+    SELECT EXISTS (SELECT FROM dossier d WHERE d.phone_digest = $1 AND NOT d.test)"""
 
 _AWAY: tuple[type[BaseException], ...] = (*DATABASE_AWAY, Unavailable)
 _NO_DOSSIER = 0  # numbers begin at one
@@ -199,21 +211,43 @@ class ProvenReader:
         except DATABASE_AWAY as error:
             raise Unavailable("The store cannot be reached at the moment.") from error
 
+    async def registered(self, phone: str, most: int) -> list[Dossier]:
+        """The newest `most` dossiers of the registered `phone` (E.164), without their history. Raises `Unavailable`."""
+        read_at = self._clock()
+        rows = await self._of_phone(phone, FIND_REGISTERED, most)
+        return [_proven(row, (), read_at) for row in rows]
+
+    async def any_registered(self, phone: str) -> bool:
+        """Whether some dossier has this registered phone (E.164). Raises `Unavailable`."""
+        return bool((await self._of_phone(phone, ANY_REGISTERED))[0][0])
+
+    async def _of_phone(self, phone: str, statement: str, *arguments: object) -> list[Any]:
+        digest = self._seal.contact(Contact(channel=ChannelName.SMS, address=phone))
+        try:
+            async with asyncio.timeout(PATIENCE), self._database.transaction(Role.CITIZEN) as connection:
+                await connection.execute(SET_PROOF, "", "", digest.hex())
+                return list(await connection.fetch(statement, digest, *arguments))
+        except DATABASE_AWAY as error:
+            raise Unavailable("The store cannot be reached at the moment.") from error
+
     async def _find(self, connection: Connection, code: str, read_at: datetime) -> Dossier | None:
         row = await connection.fetchrow(FIND_PROVEN, code)
         steps = await connection.fetch(HISTORY, row["id"] if row else _NO_DOSSIER)
         if row is None:
             return None
-        return Dossier(
-            public=_public(row, read_at),
-            applicant_name=row["applicant_name"],
-            procedure_name=row["procedure_name"],
-            asked_of_applicant=row["asked"],
-            delivered_at=row["delivered_at"],
-            history=in_order(
-                [HistoryEntry(at=s["at"], status=_STATUSES[s["status"]], office=s["office"]) for s in steps]
-            ),
-        )
+        history = [HistoryEntry(at=s["at"], status=_STATUSES[s["status"]], office=s["office"]) for s in steps]
+        return _proven(row, in_order(history), read_at)
+
+
+def _proven(row: Mapping[str, Any], history: tuple[HistoryEntry, ...], read_at: datetime) -> Dossier:
+    return Dossier(
+        public=_public(row, read_at),
+        applicant_name=row["applicant_name"],
+        procedure_name=row["procedure_name"],
+        asked_of_applicant=row["asked"],
+        delivered_at=row["delivered_at"],
+        history=history,
+    )
 
 
 def in_order(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
@@ -225,4 +259,4 @@ def in_order(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
     return tuple(shown)
 
 
-STATEMENTS = (FIND_MANY, SET_PROOF, SET_RECEIPT, FIND_PROVEN, HISTORY)
+STATEMENTS = (FIND_MANY, SET_PROOF, SET_RECEIPT, FIND_PROVEN, HISTORY, FIND_REGISTERED, ANY_REGISTERED)

@@ -35,7 +35,7 @@ CLAIM = """
                  FROM (SELECT f.faults, CASE
                            WHEN m.expires_at <= now() THEN 60
                            WHEN f.faults >= $6 THEN 63
-                           WHEN m.kind <> 'reply' AND (
+                           WHEN m.kind NOT IN ('reply', 'code') AND (
                                 EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = m.contact_digest)
                                 OR EXISTS (SELECT FROM subscription s
                                             WHERE s.dossier_id = m.dossier_id AND s.contact_digest = m.contact_digest

@@ -6,11 +6,12 @@ The policy, whole (guarantees 4a):
   % either way, the last step repeated. A wait the provider names is kept instead; past the end of the ladder it is
   only ever lengthened. A try that would come after the message's expiry is not made: the message is expired.
 - Refused for good (`Undeliverable`): failed at once.
-- In doubt (the request left, no answer came). A delivery report settles it at any time. Without one a reply, which
-  somebody is waiting for, is sent again after `REPLY_DOUBT`; a notice waits `NOTICE_DOUBT` for its report, because
-  being told twice annoys and being told ten minutes later harms nobody. Each is sent again at most once; a second
-  doubt ends as "no receipt", which a late report may still raise. - Faults (an unknown error, a lease whose holder
-  vanished): the same ladder, dead after `MOST_FAULTS`, kept for an operator.
+- In doubt (the request left, no answer came). A delivery report settles it at any time. Without one a reply or a
+  code, which somebody is waiting for, is sent again after `REPLY_DOUBT`; a notice waits `NOTICE_DOUBT` for its
+  report, because being told twice annoys and being told ten minutes later harms nobody. Each is sent again at most
+  once; a second doubt ends as "no receipt", which a late report may still raise.
+- Faults (an unknown error, a lease whose holder vanished): the same ladder, dead after `MOST_FAULTS`, kept for an
+  operator.
 """
 
 import random
@@ -36,6 +37,8 @@ MOST_DOUBTS = 2
 REPLY_DOUBT = timedelta(seconds=60)
 NOTICE_DOUBT = timedelta(minutes=10)
 
+_AWAITED = frozenset({MessageKind.REPLY, MessageKind.CODE})
+
 Chance = Callable[[], float]  # a number in [0, 1)
 
 
@@ -50,4 +53,4 @@ def wait_before_retry(attempt: int, after: timedelta | None = None, *, chance: C
 
 def wait_in_doubt(kind: str) -> timedelta:
     """How long a message in doubt waits for its delivery report before it is sent again."""
-    return REPLY_DOUBT if kind == MessageKind.REPLY else NOTICE_DOUBT
+    return REPLY_DOUBT if kind in _AWAITED else NOTICE_DOUBT

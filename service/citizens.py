@@ -1,33 +1,59 @@
 """The citizens' pages beside the look-up."""
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from channels.channel import Heard
 from channels.web.chat.pages import ChatPages
 from channels.web.chat.talk import Talks
+from channels.web.devices.pages import DevicePages
+from channels.web.devices.proofs import PhoneProofs
+from channels.web.devices.wishes import PhoneWishes
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors
 from service.wiring import Core
 
-PACKAGES = ("channels.web.chat",)  # whose templates, words and files they use
+PACKAGES = ("channels.web.chat", "channels.web.devices")  # whose templates, words and files they use
 
 
 class CitizensCorner:
-    """The chat."""
+    """The chat, and the dossiers of a phone. `sends_sms` says whether a code can reach one; `url` is where we are."""
 
     def __init__(
-        self, core: Core, *, heard: Heard, pages: Pages, visitors: Visitors, secure: bool, sms_number: str | None
+        self,
+        core: Core,
+        *,
+        heard: Heard,
+        pages: Pages,
+        visitors: Visitors,
+        url: str,
+        sms_number: str | None,
+        sends_sms: bool,
     ) -> None:
+        place = urlsplit(url)
+        secure = place.scheme == "https"
         self._talks = Talks(core.database, core.seal, heard)
         self._chat = ChatPages(
             self._talks, pages=pages, visitors=visitors, limits=core.limits, secure=secure, sms_number=sms_number
         )
+        host = place.hostname or "" if secure else ""
+        self._devices = DevicePages(
+            PhoneProofs(core.database, core.seal, core.desk, core.outbox, host=host),
+            PhoneWishes(core.database, core.seal, core.desk),
+            core.desk,
+            pages=pages,
+            visitors=visitors,
+            limits=core.limits,
+            secure=secure,
+            sms_number=sms_number,
+        )
+        self._sends_sms = sends_sms
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every page."""
-        return [*self._chat.routes()]
+        return [*self._chat.routes(), *(self._devices.routes() if self._sends_sms else ())]
 
     async def listening(self) -> None:
         """What must run beside the pages."""

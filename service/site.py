@@ -189,7 +189,15 @@ async def _serving(
         watch=core.dossiers.watch,
         sms_number=sms_number,
     )
-    corner = CitizensCorner(core, heard=heard, pages=rendering, visitors=visitors, secure=secure, sms_number=sms_number)
+    corner = CitizensCorner(
+        core,
+        heard=heard,
+        pages=rendering,
+        visitors=visitors,
+        url=public_url(settings),
+        sms_number=sms_number,
+        sends_sms=gateway is not None or ChannelName.SMS in channels.senders(),
+    )
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
     agencies = AgencyApi(
         database=core.database,

@@ -72,7 +72,13 @@ async def open_corner(core: Core, *, secure: bool = False) -> AsyncIterator[Corn
         sms_number=OUR_NUMBER,
     )
     corner = CitizensCorner(
-        core, heard=inbox.heard, pages=rendering, visitors=visitors, secure=secure, sms_number=OUR_NUMBER
+        core,
+        heard=inbox.heard,
+        pages=rendering,
+        visitors=visitors,
+        url="https://motma.example" if secure else "http://127.0.0.1",
+        sms_number=OUR_NUMBER,
+        sends_sms=True,
     )
     log, app = AccessLog(written.extend), web.Application()
     Duties(
