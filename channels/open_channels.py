@@ -19,6 +19,7 @@ TABLE = (
     "channels.web.chat.channel",
     "channels.sms.kannel",
     "channels.sms.generic",
+    "channels.telegram.opening",
 )
 
 # Reads a settings dataclass, each field under a prefix and its name in upper case: `service.settings.read`, bound to an

@@ -1,0 +1,1 @@
+"""Telegram: its updates read, its Bot API called."""
