@@ -1,0 +1,1 @@
+"""Slips with a QR that prove themselves: drawn once, painted as PDF, picture or page."""
