@@ -20,6 +20,9 @@ TABLE = (
     "channels.sms.kannel",
     "channels.sms.generic",
     "channels.telegram.opening",
+    "channels.zalo.oa",
+    "channels.zalo.zns",
+    "channels.zalo.bot",
 )
 
 # Reads a settings dataclass, each field under a prefix and its name in upper case: `service.settings.read`, bound to an
