@@ -13,13 +13,17 @@ from channels.web.devices.proofs import PhoneProofs
 from channels.web.devices.wishes import PhoneWishes
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors
+from channels.web.widget.script import Widget
 from service.wiring import Core
 
 PACKAGES = ("channels.web.chat", "channels.web.devices")  # whose templates, words and files they use
 
 
 class CitizensCorner:
-    """The chat, and the dossiers of a phone. `sends_sms` says whether a code can reach one; `url` is where we are."""
+    """The chat, the dossiers of a phone, the field on other sites.
+
+    `sends_sms` says whether a code can reach a phone; `url` is where we are.
+    """
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class CitizensCorner:
         heard: Heard,
         pages: Pages,
         visitors: Visitors,
+        widget: Widget,
         url: str,
         sms_number: str | None,
         sends_sms: bool,
@@ -50,10 +55,16 @@ class CitizensCorner:
             sms_number=sms_number,
         )
         self._sends_sms = sends_sms
+        self._widget = widget
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every page."""
-        return [*self._chat.routes(), *(self._devices.routes() if self._sends_sms else ())]
+        devices = self._devices.routes() if self._sends_sms else ()
+        return [*self._chat.routes(), *devices, *self._widget.routes()]
+
+    def install(self, app: web.Application) -> None:
+        """What the pages need of every answer of `app`."""
+        self._widget.install(app)
 
     async def listening(self) -> None:
         """What must run beside the pages."""

@@ -48,6 +48,7 @@ class Settings:
     listen: str = "127.0.0.1:8080"
     admin_listen: str = "127.0.0.1:9464"
     trusted_proxies: str = ""  # comma-separated networks
+    widget_origins: str = ""  # comma-separated origins of sites whose pages may show answers in place
     lookup_limit: str = "30/minute"
     agency_limit: str = "600/second"  # items (dossiers, events) per API key
     sms_number: str | None = None  # the number citizens text; shown on pages and receipts

@@ -33,6 +33,7 @@ from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from channels.web.rendering import Pages
 from channels.web.visitors import Network, Visitors, networks
+from channels.web.widget.script import Widget
 from database.pool import Database, Role
 from database.supervision import beside, supervised
 from domain.contact import ChannelName
@@ -194,6 +195,7 @@ async def _serving(
         heard=heard,
         pages=rendering,
         visitors=visitors,
+        widget=_widget(settings),
         url=public_url(settings),
         sms_number=sms_number,
         sends_sms=gateway is not None or ChannelName.SMS in channels.senders(),
@@ -232,6 +234,7 @@ async def _serving(
         problem_page=pages.problem,
     )
     duties.install(app)
+    corner.install(app)
     host, port = address(settings.listen)
     async with (
         _listening(app, host, port) as bound,
@@ -259,6 +262,15 @@ def _proxies(settings: Settings) -> tuple[Network, ...]:
         return networks(settings.trusted_proxies)
     except ValueError:
         raise SettingsError("MOTMA_TRUSTED_PROXIES is not a list of networks such as 10.0.0.0/8,::1.") from None
+
+
+def _widget(settings: Settings) -> Widget:
+    try:
+        return Widget(settings.widget_origins)
+    except ValueError:
+        raise SettingsError(
+            "MOTMA_WIDGET_ORIGINS is not a list of origins such as https://a.gov.vn,https://b.gov.vn."
+        ) from None
 
 
 async def _postgresql_answers(core: Core) -> None:

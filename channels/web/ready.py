@@ -51,6 +51,7 @@ class ReadyResponse(web.StreamResponse):
             and request.version == HttpVersion11
             and transport is not None
             and transport.get_write_buffer_size() < _MOST_UNREAD
+            and hdrs.ORIGIN not in request.headers  # a page of another site asks: channels.web.widget decides
         ):
             return self
         return web.Response(headers=self._ready_head.headers, body=self._content)

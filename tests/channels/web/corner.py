@@ -19,6 +19,7 @@ from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors
+from channels.web.widget.script import Widget
 from database.supervision import beside
 from domain.contact import ChannelName
 from notifications.reports import Reports
@@ -55,7 +56,7 @@ class Corner:
 
 
 @asynccontextmanager
-async def open_corner(core: Core, *, secure: bool = False) -> AsyncIterator[Corner]:
+async def open_corner(core: Core, *, secure: bool = False, origins: str = "") -> AsyncIterator[Corner]:
     """The pages in front of the whole service, an SMS line and the web chat among its channels."""
     inbox, written = make_inbox(core), bytearray()
     gateway = SimulatedGateway(heard=inbox.heard, reports=Reports(core.database), number=OUR_NUMBER)
@@ -76,6 +77,7 @@ async def open_corner(core: Core, *, secure: bool = False) -> AsyncIterator[Corn
         heard=inbox.heard,
         pages=rendering,
         visitors=visitors,
+        widget=Widget(origins),
         url="https://motma.example" if secure else "http://127.0.0.1",
         sms_number=OUR_NUMBER,
         sends_sms=True,
@@ -91,6 +93,7 @@ async def open_corner(core: Core, *, secure: bool = False) -> AsyncIterator[Corn
         secure=secure,
         problem_page=citizens.problem,
     ).install(app)
+    corner.install(app)
     app.add_routes([*citizens.routes(), *corner.routes()])
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
     app.add_routes(lookup.routes())

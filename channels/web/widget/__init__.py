@@ -1,0 +1,1 @@
+"""A field for the dossier code on agencies' own sites."""
