@@ -161,6 +161,8 @@ async def open_redis(url: str) -> AsyncIterator[RedisConnection]:
         # One more try at once, for a connection the server closed while it lay idle.
         "retry": Retry(NoBackoff(), 1, supported_errors=(Unreachable,)),
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        # Else every new connection, and so every vain try, reads the installed packages' files to tell our version.
+        "driver_info": None,
     }
     client: Redis | RedisCluster
     if urlsplit(url).scheme in CLUSTER_SCHEMES:

@@ -8,7 +8,7 @@ answer stops being fresh (ms since 1970); the record itself is kept much longer,
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -57,8 +57,8 @@ return written
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(PublicDossier).decode
 _ABSENT = b"-"
-# How a packed dossier begins: a map of so many fields, "code" first. The code itself is cut out of what goes to Redis.
-_OPENING = bytes([0x80 | len(fields(PublicDossier))]) + _encode("code")
+# How a packed dossier begins: an array of so many fields. The first, the code, is cut out of what goes to Redis.
+_OPENING = bytes([0x90 | len(msgspec.structs.fields(PublicDossier))])
 
 
 class Record(NamedTuple):

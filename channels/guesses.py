@@ -9,9 +9,7 @@ paid back when it finds something: then no number of look-ups at once finds more
 
 import asyncio
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import timedelta
 from time import monotonic
 from typing import Protocol, TypeAlias
@@ -41,6 +39,8 @@ _CENTURY = "20"
 _HALF = MISSES_PER_PREFIX.burst // 2
 
 log = structlog.get_logger()
+
+_NOBODY: dict[str, int] = {}
 
 _Budget: TypeAlias = tuple[Limit, str]  # and whose
 
@@ -83,8 +83,9 @@ class GuardedDesk:
         self.watched: dict[_Budget, float] = {}  # until when (monotonic seconds)
         self._desk = desk
         self._limits = limits
-        self._asking: dict[str, Counter[str]] = {}  # codes by prefix, looked up on credit
+        self._asking: dict[str, dict[str, int]] = {}  # codes by prefix, looked up on credit, and how often
         self._missed: dict[str, float] = {}  # unknown codes that have been counted, until when (monotonic seconds)
+        self._waiting = 0
         self._one_ended = asyncio.Event()
 
     async def by_code(self, code: str, *others: str, origin: str) -> Answer | None:
@@ -92,7 +93,7 @@ class GuardedDesk:
 
         None for an unknown code. Raises `ProofNeeded`, `Unavailable`.
         """
-        prefixes = tuple(dict.fromkeys(map(prefix_of, (code, *others))))
+        prefixes = tuple(dict.fromkeys(map(prefix_of, (code, *others)))) if others else (prefix_of(code),)
         self._room(MISSES_PER_ORIGIN, origin)
         on_credit = await self._has_credit(code, prefixes)
         budgets = [(MISSES_PER_PREFIX, prefix) for prefix in prefixes]
@@ -135,9 +136,10 @@ class GuardedDesk:
             await self._pay_back(budgets)
         return answer
 
-    async def for_phone(self, code: str, phone: str) -> Answer | None:
+    async def for_phone(self, code: str, phone: str, *others: str) -> Answer | None:
         """Level L1 for the registered phone, known to be the asker's; None for every other. Nobody can guess here."""
-        return await self._desk.for_phone(code, phone)
+        found = await self._first_of(code, *others)
+        return await self._desk.for_phone(found.code if found else code, phone)
 
     async def with_receipt(self, token: str) -> Answer | None:
         """Level L1 for a receipt's token, which is too long to be guessed."""
@@ -181,14 +183,20 @@ class GuardedDesk:
             left = give_up - monotonic()
             if min(rooms.values()) <= 0 or left <= 0:
                 return False
-            asking = {prefix: self._asking.get(prefix, Counter()) for prefix in prefixes}
+            asking = {prefix: self._asking.get(prefix, _NOBODY) for prefix in prefixes}
             if all(code in asking[prefix] or len(asking[prefix]) < room for prefix, room in rooms.items()):
                 for prefix in prefixes:
-                    self._asking.setdefault(prefix, Counter())[code] += 1
+                    codes = self._asking.setdefault(prefix, {})
+                    codes[code] = codes.get(code, 0) + 1
                 return True
-            with suppress(TimeoutError):
+            self._waiting += 1
+            try:
                 async with asyncio.timeout(left):
                     await self._one_ended.wait()
+            except TimeoutError:
+                pass  # without credit, then
+            finally:
+                self._waiting -= 1
 
     def _ended(self, code: str, prefixes: Sequence[str]) -> None:
         for prefix in prefixes:
@@ -198,8 +206,9 @@ class GuardedDesk:
                 del asking[code]
             if not asking:
                 del self._asking[prefix]
-        self._one_ended.set()
-        self._one_ended = asyncio.Event()
+        if self._waiting:
+            self._one_ended.set()
+            self._one_ended = asyncio.Event()
 
     def _room(self, limit: Limit, subject: str) -> int:
         """How many units are left, as far as this process knows. Raises `ProofNeeded` when there is none."""
@@ -255,19 +264,3 @@ def prefix_of(code: str) -> str:
         return f"{agency.removeprefix('000.')}-{day.removeprefix(_CENTURY) if len(day) == 8 else day}"
     groups = _GROUPS.fullmatch(code)
     return groups[1] if groups else code[:-_ORDINAL]
-
-
-class SharedBudget:
-    """`channels.conversation.turn.Budget` on the limits all processes share."""
-
-    def __init__(self, limits: Limits, by_name: Mapping[str, Limit]) -> None:
-        self._limits = limits
-        self._by_name = by_name
-
-    async def spend(self, name: str, subject: str) -> bool:
-        """Count one `name` for `subject`. False, and nothing counted, when there were too many already."""
-        return (await self._limits.take(self._by_name[name], subject)).allowed
-
-    async def give_back(self, name: str, subject: str) -> None:
-        """Take one `spend` back."""
-        await self._limits.give_back(self._by_name[name], subject)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+import msgspec
+
 from domain.status import Status
 
 
@@ -15,9 +17,12 @@ class FilingChannel(IntEnum):
     POST = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicDossier:
-    """The facts a code alone may lead to (level L0). Holds nothing personal, so it may be cached."""
+class PublicDossier(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """The facts a code alone may lead to (level L0). Holds nothing personal, so it may be cached.
+
+    A struct, because one is made for every row that is read: a frozen dataclass takes five times as long. Packed it is
+    an array of its fields in this order, `code` first.
+    """
 
     code: str
     version: int  # rises by one with every change of the row

@@ -8,3 +8,5 @@ class Language(StrEnum):
 
     VIETNAMESE = "vi"
     ENGLISH = "en"
+
+    __hash__ = str.__hash__  # in C, unlike Enum's own

@@ -22,6 +22,8 @@ class Status(IntEnum):
     COMPLETED = 9
     DELIVERED = 10
 
+    __hash__ = int.__hash__  # Enum's own is Python code, and every look-up hashes several of these
+
 
 class Stage(StrEnum):
     """The degree of completion that a code alone may show."""
@@ -31,6 +33,8 @@ class Stage(StrEnum):
     WAITING_FOR_YOU = "waiting_for_you"
     DONE = "done"
     CLOSED = "closed"
+
+    __hash__ = str.__hash__
 
 
 STAGE_OF = MappingProxyType(

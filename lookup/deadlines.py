@@ -26,6 +26,8 @@ class Punctuality(StrEnum):
     FINISHED_LATE = "finished_late"
     NOT_COUNTED = "not_counted"
 
+    __hash__ = str.__hash__  # in C, unlike Enum's own
+
 
 _RUNNING = frozenset({Status.ACCEPTED, Status.PROCESSING})
 _WAITING_FOR_CITIZEN = frozenset({Status.SUPPLEMENT_REQUIRED, Status.PAYMENT_REQUIRED})

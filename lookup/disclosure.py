@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
 
+import msgspec
+
 from domain.agency import Agency, DisclosurePolicy
 from domain.civil_time import civil_day
 from domain.dossier import Dossier, HistoryEntry, PublicDossier
@@ -24,8 +26,7 @@ class Level(IntEnum):
     OFFICER = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freshness:
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     """How current our knowledge is: the office's last word, and whether its system has been silent too long."""
 
     as_of: datetime
@@ -48,8 +49,7 @@ class ProvenPart:
     timeline: tuple[HistoryEntry, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What may be said of one dossier to one asker. `proven` is None at level L0."""
 
     level: Level

@@ -77,11 +77,13 @@ def status_label(status: Status, language: Language) -> str:
     return WORDS.say(language, f"status.{status.name.lower()}.label")
 
 
+@cache
 def stage_label(stage: Stage, language: Language) -> str:
     """The stage in the citizen's words."""
     return WORDS.say(language, f"stage.{stage}.label")
 
 
+@cache
 def next_step(stage: Stage, language: Language) -> str:
     """What happens next in general, as a code alone may learn it."""
     return WORDS.say(language, f"stage.{stage}.next")

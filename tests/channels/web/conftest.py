@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 
 from cache.limits import Limit, Limits
@@ -49,7 +50,7 @@ class News:
             while True:
                 version = await queue.get()
                 if sample := self._desk.samples.get(code):
-                    yield replace(sample.dossier().public, version=version)
+                    yield structs.replace(sample.dossier().public, version=version)
         finally:
             self._watching[code].discard(queue)
             self._moved.set()
