@@ -17,6 +17,7 @@ CONNECTIONS = (32, 128)
 HOT_CODES = 200
 LEAD_IN = 1.0  # seconds
 EVEN_RATE = 1_000  # look-ups a second
+EVEN_SECONDS = 3
 EVEN_P50, EVEN_P99 = 0.0007, 0.004  # seconds
 COLD_CODES = 200_000
 HOT_GOAL, COLD_GOAL = 0.85, 0.5
@@ -58,7 +59,7 @@ async def bench(setting: Setting) -> list[Finding]:
 async def _evenly(setting: Setting, program: Program) -> list[float]:
     """Latencies of hot look-ups at appointed times."""
     host, _, port = program.url.removeprefix("http://").rpartition(":")
-    paths = hot_paths(setting.dossiers) * (int(setting.seconds + 1) * EVEN_RATE // HOT_CODES)
+    paths = hot_paths(setting.dossiers) * ((EVEN_SECONDS + 1) * EVEN_RATE // HOT_CODES)
     requests = [f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for path in paths]
     answered, _ = await OpenLoop(host, int(port)).run(requests, EVEN_RATE)
     if answered.refused:
