@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp import web
 from prometheus_client import Counter
 
+from cache.limits import Limits
 from channels.conversation.turn import Manner
 from database.pool import Database
 from domain.contact import ChannelName
@@ -61,6 +62,14 @@ class Registered(Channel, Protocol):
 
 
 @runtime_checkable
+class Tended(Channel, Protocol):
+    """A channel with work of its own beside its webhooks. The first process of the role `web` does it."""
+
+    async def tend(self) -> None:
+        """Do it until cancelled."""
+
+
+@runtime_checkable
 class Examined(Channel, Protocol):
     """A channel that can ask its provider whether all is well, for `motma doctor`."""
 
@@ -70,7 +79,7 @@ class Examined(Channel, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What channels work with."""
+    """What channels work with. `limits` are missing only where nothing is sent: while they are examined."""
 
     http: aiohttp.ClientSession
     heard: Heard
@@ -78,6 +87,7 @@ class Surroundings:
     seal: Seal
     database: Database
     public_url: str
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 A new channel is a file with its `OPENING`, and its line in `TABLE`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -12,12 +13,21 @@ from aiohttp import web
 
 from channels.channel import Channel, Gateway, Opening, Surroundings
 from channels.conversation.turn import Manner
+from channels.sms.numbers import allowed_numbers
+from channels.sms.routing import SETTINGS_PREFIX, RoutedSender, RoutingSettings
 from domain.contact import ChannelName
 from notifications.sender import Sender
 
 TABLE = (
     "channels.web.chat.channel",
     "channels.sms.kannel",
+    "channels.sms.esms",
+    "channels.sms.speedsms",
+    "channels.sms.infobip",
+    "channels.sms.vonage",
+    "channels.sms.vonage_messages",
+    "channels.sms.twilio",
+    "channels.sms.shortcode",
     "channels.sms.generic",
     "channels.telegram.opening",
     "channels.zalo.oa",
@@ -32,20 +42,24 @@ ReadSettings = Callable[[type, str], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChannels:
-    """The channels that are open."""
+    """The channels that are open. `texts` makes one sender of all SMS gateways."""
 
     channels: tuple[Channel, ...]
+    texts: Callable[[Sequence[Gateway]], Sender] | None = None
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every webhook."""
         return [route for channel in self.channels for route in channel.routes()]
 
     def senders(self) -> dict[ChannelName, Sender]:
-        """Who sends in each channel: of several gateways the one first in the table."""
-        senders: dict[ChannelName, Sender] = {}
+        """Who sends in each channel: for SMS all gateways together, elsewhere the one first in the table."""
+        gateways: dict[ChannelName, list[Gateway]] = {}
         for channel in self.channels:
             if isinstance(channel, Gateway):
-                senders.setdefault(channel.reaches, channel)
+                gateways.setdefault(channel.reaches, []).append(channel)
+        senders: dict[ChannelName, Sender] = {name: several[0] for name, several in gateways.items()}
+        if self.texts is not None and ChannelName.SMS in gateways:
+            senders[ChannelName.SMS] = self.texts(gateways[ChannelName.SMS])
         return senders
 
 
@@ -56,12 +70,23 @@ def open_channels(read: ReadSettings, around: Surroundings) -> OpenChannels:
         settings = read(opening.settings, opening.prefix)
         if opening.secret is None or getattr(settings, opening.secret):
             opened.append(opening.make(settings, around))
-    return OpenChannels(channels=tuple(opened))
+    texts = None
+    if around.limits is not None:
+        routing: RoutingSettings = read(RoutingSettings, SETTINGS_PREFIX)
+        texts = partial(RoutedSender, settings=routing, limits=around.limits, database=around.database)
+    return OpenChannels(channels=tuple(opened), texts=texts)
 
 
-def manners() -> dict[ChannelName, Manner]:
-    """How one talks in each channel; a chat not named here has room for whole sentences."""
-    return {opening.reaches: opening.manner for opening in _openings() if opening.manner is not None}
+def manners(read: ReadSettings | None = None) -> dict[ChannelName, Manner]:
+    """How one talks in each channel; a chat not named here has room for whole sentences.
+
+    `read` tells which phones the operator answers besides Vietnamese ones.
+    """
+    found = {opening.reaches: opening.manner for opening in _openings() if opening.manner is not None}
+    if read is not None:
+        prefixes = read(RoutingSettings, SETTINGS_PREFIX).prefixes
+        found[ChannelName.SMS] = replace(found[ChannelName.SMS], may_be_answered=allowed_numbers(prefixes))
+    return found
 
 
 def hook_secrets(read: ReadSettings) -> dict[str, str | None]:

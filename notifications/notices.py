@@ -1,5 +1,8 @@
 """From a claimed row to the message that leaves: opened, and for a notice worded from the dossier as it stands now."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from domain.contact import ChannelName, Contact
 from domain.dossier import Dossier, PublicDossier
 from domain.errors import NotFound
@@ -15,11 +18,12 @@ from notifications.texts import choices, facts, notice
 
 
 class Notices:
-    """Makes what is sent. Holds nothing of its own."""
+    """Makes what is sent. `senders` are the names under which agencies (by code) and all below them send texts."""
 
-    def __init__(self, seal: Seal, registry: Registry) -> None:
+    def __init__(self, seal: Seal, registry: Registry, *, senders: Mapping[str, str] = MappingProxyType({})) -> None:
         self._seal = seal
         self._registry = registry
+        self._senders = senders
 
     def outgoing(self, row: Claimed) -> Outgoing:
         """The message of a leased row. Any error concerns this row alone."""
@@ -41,12 +45,20 @@ class Notices:
             message_id=row.message_id,
             to=to,
             text=notice(answer, before, channel=to.channel, language=language),
-            sender=row.our_sender,
+            sender=row.our_sender or self._sender(row, to.channel),
             language=language,
             choices=choices(answer, language),
             facts=facts(answer, language),
             last_heard=row.last_heard,
         )
+
+    def _sender(self, row: Claimed, channel: ChannelName) -> str | None:
+        """The name of the row's agency or of the nearest above it; None where the gateway's own is to be used."""
+        agency = self._registry.agency(row.agency_id)
+        if channel != ChannelName.SMS or agency is None or not self._senders:
+            return None
+        line = (agency, *self._registry.ancestors(agency.agency_id))
+        return next((self._senders[office.code] for office in line if office.code in self._senders), None)
 
     def _answer(self, row: Claimed) -> Answer:
         agency = self._registry.agency(row.agency_id)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import aiohttp
 import structlog
@@ -13,11 +14,11 @@ from aiohttp import web
 from prometheus_client import REGISTRY
 
 from cache.budgets import WRONG_PROOFS_PER_DOSSIER, lookups_per_origin
-from cache.limits import Limit
+from cache.limits import Limit, Limits
 from channels import public_api
 from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
-from channels.channel import Heard, Polled, Registered, Surroundings
+from channels.channel import Heard, Polled, Registered, Surroundings, Tended
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import REPLIES, WRONG_PROOFS
 from channels.guesses import GuardedDesk, SharedBudget
@@ -26,6 +27,7 @@ from channels.open_channels import OpenChannels, manners, open_channels
 from channels.public_api import PublicLookup
 from channels.simulator.gateway import SimulatedGateway
 from channels.simulator.pages import SimulatorPages
+from channels.sms.routing import SETTINGS_PREFIX, RoutingSettings, agency_senders
 from channels.web import pages as citizens_pages
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
@@ -67,14 +69,15 @@ async def open_site(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10, connect=3))
         )
         inbox = _inbox(core)
-        channels = configured_channels(settings, core.database, core.seal, inbox.heard, http)
+        channels = configured_channels(settings, core.database, core.seal, inbox.heard, http, limits=core.limits)
         senders = channels.senders()
         gateway = _simulated(settings, core, inbox) if settings.development and ChannelName.SMS not in senders else None
         if gateway is not None:
             senders[ChannelName.SMS] = gateway
         await stack.enter_async_context(_admin(settings, worker))
         if "dispatcher" in roles:
-            dispatcher = Dispatcher(core.database, senders, Notices(core.seal, core.registry))
+            names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)
+            dispatcher = Dispatcher(core.database, senders, Notices(core.seal, core.registry, senders=names))
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
         if "web" in roles or "bot" in roles:
             await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
@@ -87,6 +90,7 @@ async def open_site(
         url = await stack.enter_async_context(_serving(settings, core, channels, gateway, one_by_one, inbox.heard))
         if worker == 0:
             await stack.enter_async_context(_introducing(channels))
+            await stack.enter_async_context(_tending(channels))
         yield url
 
 
@@ -99,12 +103,18 @@ def _inbox(core: Core) -> Inbox:
         outbox=core.outbox,
         subscriptions=Subscriptions(core.seal),
         budget=budget,
-        manners=manners(),
+        manners=manners(read_environment),
     )
 
 
 def configured_channels(
-    settings: Settings, database: Database, seal: Seal, heard: Heard, http: aiohttp.ClientSession
+    settings: Settings,
+    database: Database,
+    seal: Seal,
+    heard: Heard,
+    http: aiohttp.ClientSession,
+    *,
+    limits: Limits | None = None,
 ) -> OpenChannels:
     """The channels whose settings stand in the environment. Raises `ServiceError` for incomplete ones."""
     around = Surroundings(
@@ -114,8 +124,14 @@ def configured_channels(
         seal=seal,
         database=database,
         public_url=public_url(settings),
+        limits=limits,
     )
-    return open_channels(lambda kind, prefix: read(kind, os.environ, prefix=prefix), around)
+    return open_channels(read_environment, around)
+
+
+def read_environment(kind: type, prefix: str) -> Any:  # noqa: ANN401 - an instance of `kind`
+    """A channel's settings as they stand in the environment. Raises `SettingsError`."""
+    return read(kind, os.environ, prefix=prefix)
 
 
 @asynccontextmanager
@@ -135,6 +151,16 @@ async def _introducing(channels: OpenChannels) -> AsyncIterator[None]:
         for channel in channels.channels:
             if isinstance(channel, Registered):
                 await stack.enter_async_context(beside(f"registering with {channel.name}", channel.register))
+        yield
+
+
+@asynccontextmanager
+async def _tending(channels: OpenChannels) -> AsyncIterator[None]:
+    """What channels have to do beside their webhooks goes on beside the rest."""
+    async with AsyncExitStack() as stack:
+        for channel in channels.channels:
+            if isinstance(channel, Tended):
+                await stack.enter_async_context(beside(f"tending {channel.name}", channel.tend))
         yield
 
 

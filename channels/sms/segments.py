@@ -82,6 +82,11 @@ def segments(text: str) -> Segments:
     return Segments(encoding=encoding, count=count, units=units, left=part - filled)
 
 
+def cost(text: str, each: int) -> int:
+    """What `text` costs at `each` đồng a segment, as it is written here."""
+    return segments(text).count * each
+
+
 def from_gsm7(octets: bytes) -> str:
     """The text of septets, one in each octet. An unknown escape shows its second septet (TS 23.038 6.2.1.1)."""
     characters = []
