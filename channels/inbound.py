@@ -7,45 +7,45 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-import msgspec
 import structlog
 from prometheus_client import Counter
 
+from channels.conversation.auto_replies import alike, says_automatic
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import (
-    REMEMBERED_FOR,
-    REPLIES,
-    Budget,
+    FileFeedback,
     Follow,
+    LinkPhone,
     Manner,
     Mute,
-    Remembered,
+    Rate,
     Resume,
-    Said,
     StopAll,
     Turn,
+    UnlinkPhone,
 )
+from channels.conversation_memory import BY_SMS, Heard, Memory, ReplyLimits
+from channels.linked_phones import LinkedPhones, LinkSource
 from database.pool import DATABASE_AWAY, Connection, Database, Role
 from database.supervision import place, supervised
 from domain.contact import ChannelName, Contact
 from domain.errors import Unavailable
 from domain.language import Language
 from domain.message import Choice, Incoming, IncomingKind
+from feedback_intake.filing import Filing
+from feedback_intake.ratings import Ratings
 from lookup.sealing import Seal, Unsealable
 from notifications.outbox import Outbox
 from notifications.subscriptions import Subscriptions
 
 LONGEST_TEXT = 4_000  # characters; what is longer is no message of a person
 MOST_ATTEMPTS = 5
-MOST_ALIKE = 3  # of the same words from one sender within LOOP_WINDOW, those answered
-LOOP_WINDOW = timedelta(minutes=10)
-LOOKED_BACK = 50  # messages of one sender that are compared at most
 
 # Recorded once, however often a provider sends it.
 RECORD = """
     INSERT INTO inbound (channel, provider_id, sender_digest, sender_sealed, recipient, text_sealed, text_digest,
-                         received_at, kind)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                         received_at, kind, automatic)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (channel, provider_id) DO NOTHING
     RETURNING id"""
 # `run_at` is the lease: a process that dies gives its messages up by time. Attempts count when leased, so that a
@@ -59,27 +59,13 @@ LEASE = """
                                       WHERE e.sender_digest = i.sender_digest AND e.handled_at IS NULL AND e.id < i.id)
                    ORDER BY i.run_at, i.id LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING id AS inbound_id, attempts, channel, sender_digest, sender_sealed, recipient, text_sealed, text_digest,
-              recorded_at, kind"""
-# What is known of the sender: the conversation, a stop of all notices, and how often it said these words just now.
-RECALL = """
-    SELECT c.language, CASE WHEN c.expires_at > now() THEN c.state_sealed END AS state_sealed,
-           EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = $1) AS stopped,
-           (SELECT count(*) FROM (SELECT e.text_digest, e.recorded_at FROM inbound e
-                                   WHERE e.sender_digest = $1 AND e.id < $2 ORDER BY e.id DESC LIMIT $6) e
-             WHERE e.text_digest = $3 AND e.recorded_at > $4::timestamptz - $5::interval) AS alike
-      FROM (SELECT $1::bytea AS digest) d LEFT JOIN conversation c ON c.contact_digest = d.digest"""
+              recorded_at, kind, automatic"""
 # Only the holder of the newest lease may write the outcome.
 SETTLE = """
     UPDATE inbound SET handled_at = now(), failure = $3
      WHERE id = $1 AND attempts = $2 AND handled_at IS NULL RETURNING id"""
 RETRY = "UPDATE inbound SET run_at = now() + $3, failure = $4 WHERE id = $1 AND attempts = $2 AND handled_at IS NULL"
 FIND_DOSSIER = "SELECT dossier_id FROM dossier_code WHERE code = $1 AND NOT test"
-REMEMBER = """
-    INSERT INTO conversation (contact_digest, state_sealed, language, expires_at) VALUES ($1, $2, $3, now() + $4)
-    ON CONFLICT (contact_digest) DO UPDATE
-       SET state_sealed = excluded.state_sealed, language = excluded.language, expires_at = excluded.expires_at"""
-FORGET = "DELETE FROM conversation WHERE contact_digest = $1"
-
 HANDLED = Counter("motma_inbound", "Messages from people, by what became of them.", ["channel", "outcome"])
 
 log = structlog.get_logger()
@@ -109,6 +95,7 @@ class _Leased:
     text_digest: bytes
     recorded_at: datetime
     kind: str
+    automatic: bool
 
 
 class Inbox:
@@ -122,17 +109,23 @@ class Inbox:
         *,
         outbox: Outbox,
         subscriptions: Subscriptions,
-        budget: Budget,
+        filing: Filing,
+        ratings: Ratings,
+        phones: LinkedPhones,
         manners: Mapping[ChannelName, Manner] = MappingProxyType({}),
         handling: Handling | None = None,
+        by_sms: ReplyLimits = BY_SMS,
     ) -> None:
         self._database = database
         self._seal = seal
         self._conversation = conversation
         self._outbox = outbox
         self._subscriptions = subscriptions
-        self._budget = budget
+        self._filing = filing
+        self._ratings = ratings
+        self._phones = phones
         self._manners = manners
+        self._memory = Memory(seal, by_sms=by_sms)
         self._how = handling or Handling()
         self._wake = asyncio.Event()
         self._busy: set[asyncio.Task[None]] = set()
@@ -151,9 +144,10 @@ class Inbox:
                     self._seal.seal(incoming.sender.address),
                     incoming.recipient,
                     self._seal.seal(text),
-                    self._seal.digest("inbound text", text),
+                    self._seal.digest("inbound text", alike(text)),
                     incoming.received_at,
                     incoming.kind,
+                    says_automatic(text),
                 )
         except DATABASE_AWAY as error:
             raise Unavailable("The message could not be recorded. Please send it again.") from error
@@ -217,36 +211,23 @@ class Inbox:
             await self._settle(message, None, silent="left")
             return
         manner = self._manner(sender)
-        if not manner.may_be_answered(sender.address):
+        ours = sender.address.lstrip("+") == message.recipient.lstrip("+")  # our own number: we would talk to ourselves
+        if ours or not manner.may_be_answered(sender.address):
             await self._settle(message, None, silent="sender may not be answered")
             return
         async with self._database.connection(Role.WORKER) as connection:
-            known = await connection.fetchrow(
-                RECALL,
-                message.sender_digest,
-                message.inbound_id,
-                message.text_digest,
-                message.recorded_at,
-                LOOP_WINDOW,
-                LOOKED_BACK,
+            heard = Heard(
+                inbound_id=message.inbound_id,
+                sender=sender,
+                kind=IncomingKind(message.kind),
+                text=self._seal.open(message.text_sealed),
+                text_digest=message.text_digest,
+                automatic=message.automatic,
+                recorded_at=message.recorded_at,
             )
-        state = known["state_sealed"]
-        said = Said(
-            by=sender,
-            text=self._seal.open(message.text_sealed),
-            language=Language(known["language"] or Language.VIETNAMESE),
-            remembered=msgspec.json.decode(self._seal.open(state), type=Remembered) if state else Remembered(),
-            stopped=known["stopped"],
-            kind=IncomingKind(message.kind),
-            manner=manner,
-        )
+            said, silent = await self._memory.recall(connection, heard, manner)
         turn = await self._conversation.answer(said)
         # What was asked for is done in any case: a 'stop' counts however many messages came before it.
-        silent = None
-        if known["alike"] >= MOST_ALIKE:
-            silent = "the same words too often"
-        elif not await self._budget.spend(REPLIES, f"{sender.channel} {sender.address}"):
-            silent = "too many replies"
         await self._settle(message, turn, silent=silent)
 
     def _sender(self, message: _Leased) -> Contact:
@@ -263,7 +244,7 @@ class Inbox:
             await self._note_presence(connection, message)
             if turn is not None:
                 await self._act(connection, message, turn)
-                await self._remember(connection, message, turn)
+                await self._memory.keep(connection, message.sender_digest, turn)
                 if silent is None:
                     await self._reply(connection, message, turn.reply, turn.language, turn.choices)
         HANDLED.labels(message.channel, "silent" if silent else "answered").inc()
@@ -291,13 +272,14 @@ class Inbox:
                 case Mute(code=code):
                     if (dossier := await connection.fetchval(FIND_DOSSIER, code)) is not None:
                         await self._subscriptions.mute(connection, sender, dossier, inbound_id=inbound_id)
-
-    async def _remember(self, connection: Connection, message: _Leased, turn: Turn) -> None:
-        if turn.remember == Remembered() and turn.language is Language.VIETNAMESE:
-            await connection.execute(FORGET, message.sender_digest)
-            return
-        state = self._seal.seal(msgspec.json.encode(turn.remember).decode())
-        await connection.execute(REMEMBER, message.sender_digest, state, turn.language, REMEMBERED_FOR)
+                case FileFeedback(feedback=feedback):
+                    await self._filing.file(connection, sender, feedback, inbound_id=inbound_id)
+                case Rate(rating=rating):
+                    await self._ratings.rate(connection, sender, rating, inbound_id=inbound_id)
+                case LinkPhone(phone=phone):
+                    await self._phones.link(connection, sender, phone, source=LinkSource.PLATFORM)
+                case UnlinkPhone():
+                    await self._phones.unlink(connection, sender)
 
     async def _reply(
         self,
@@ -350,4 +332,4 @@ class Inbox:
         HANDLED.labels(message.channel, "failed").inc()
 
 
-STATEMENTS = (RECORD, LEASE, RECALL, SETTLE, RETRY, FIND_DOSSIER, REMEMBER, FORGET)
+STATEMENTS = (RECORD, LEASE, SETTLE, RETRY, FIND_DOSSIER)

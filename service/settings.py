@@ -52,6 +52,9 @@ class Settings:
     lookup_limit: str = "30/minute"
     agency_limit: str = "600/second"  # items (dossiers, events) per API key
     sms_number: str | None = None  # the number citizens text; shown on pages and receipts
+    hotline: str = ""  # the phone named to people who need a person where no office is known, e.g. 1022
+    zalo_address: str | None = None  # how people find us there, printed on receipts, e.g. zalo.me/1234567890
+    telegram_address: str | None = None  # the same, e.g. t.me/motma_bot
     sms_segment_price: int = 350  # VND; what the simulator and reports count with
 
     @property

@@ -13,18 +13,19 @@ import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from cache.budgets import WRONG_PROOFS_PER_DOSSIER, lookups_per_origin
-from cache.limits import Limit, Limits
+from cache.budgets import lookups_per_origin
+from cache.limits import Limits
 from channels import public_api
 from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
 from channels.channel import Heard, Polled, Registered, Surroundings, Tended
 from channels.conversation.engine import Conversation
-from channels.conversation.turn import REPLIES, WRONG_PROOFS
-from channels.guesses import GuardedDesk, SharedBudget
+from channels.guesses import GuardedDesk
 from channels.inbound import Inbox
+from channels.linked_phones import LinkedPhones
 from channels.open_channels import OpenChannels, manners, open_channels
 from channels.public_api import PublicLookup
+from channels.receipts import pages as slip_pages
 from channels.simulator.gateway import SimulatedGateway
 from channels.simulator.pages import SimulatorPages
 from channels.sms.routing import SETTINGS_PREFIX, RoutingSettings, agency_senders
@@ -39,6 +40,8 @@ from channels.web.widget.script import Widget
 from database.pool import Database, Role
 from database.supervision import beside, supervised
 from domain.contact import ChannelName
+from feedback_intake.filing import Filing
+from feedback_intake.ratings import Ratings
 from lookup.coalescing import CoalescingWriter
 from lookup.sealing import Seal
 from notifications.dispatcher import Dispatcher
@@ -47,6 +50,8 @@ from notifications.reports import Reports
 from notifications.subscriptions import Subscriptions
 from service.citizens import PACKAGES, CitizensCorner
 from service.health import Dependency, Health, metrics
+from service.receipts import PACKAGE as RECEIPTS
+from service.receipts import printing, receipt_pages, ways_to_ask
 from service.settings import Settings, SettingsError, address, read
 from service.wiring import Core
 
@@ -55,7 +60,6 @@ log = structlog.get_logger()
 KEEP_ALIVE_SECONDS = 75  # aiohttp's own default is an hour (guarantees.md, measured facts)
 LARGEST_BODY = 16 * 1024 * 1024  # bytes; routes have smaller limits of their own
 GRACE_SECONDS = 15.0
-REPLIES_PER_PERSON = Limit.parse("replies", "10/hour", burst=10)
 SIMULATED_NUMBER = "8088"
 
 
@@ -68,7 +72,8 @@ async def open_site(
         http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10, connect=3))
         )
-        inbox = _inbox(core)
+        desk = GuardedDesk(core.desk, core.limits)
+        inbox = _inbox(settings, core, desk)
         channels = configured_channels(settings, core.database, core.seal, inbox.heard, http, limits=core.limits)
         senders = channels.senders()
         gateway = _simulated(settings, core, inbox) if settings.development and ChannelName.SMS not in senders else None
@@ -87,22 +92,25 @@ async def open_site(
             yield None
             return
         one_by_one = await stack.enter_async_context(CoalescingWriter(core.writer))
-        url = await stack.enter_async_context(_serving(settings, core, channels, gateway, one_by_one, inbox.heard))
+        url = await stack.enter_async_context(
+            _serving(settings, core, desk, channels, gateway, one_by_one, inbox.heard)
+        )
         if worker == 0:
             await stack.enter_async_context(_introducing(channels))
             await stack.enter_async_context(_tending(channels))
         yield url
 
 
-def _inbox(core: Core) -> Inbox:
-    budget = SharedBudget(core.limits, {WRONG_PROOFS: WRONG_PROOFS_PER_DOSSIER, REPLIES: REPLIES_PER_PERSON})
+def _inbox(settings: Settings, core: Core, desk: GuardedDesk) -> Inbox:
     return Inbox(
         core.database,
         core.seal,
-        Conversation(core.desk, budget),
+        Conversation(desk, hotline=settings.hotline),
         outbox=core.outbox,
         subscriptions=Subscriptions(core.seal),
-        budget=budget,
+        filing=Filing(core.seal, lambda: core.registry.calendar),
+        ratings=Ratings(core.seal, lambda: core.registry.calendar),
+        phones=LinkedPhones(core.seal),
         manners=manners(read_environment),
     )
 
@@ -191,6 +199,7 @@ async def _working(name: str, run: Callable[[], Awaitable[None]], stop: Callable
 async def _serving(
     settings: Settings,
     core: Core,
+    desk: GuardedDesk,
     channels: OpenChannels,
     gateway: SimulatedGateway | None,
     one_by_one: CoalescingWriter,
@@ -200,12 +209,12 @@ async def _serving(
     packages = (
         "channels.web",
         *PACKAGES,
+        RECEIPTS,
         "channels.agency_api",
         *(("channels.simulator",) if gateway is not None else ()),
     )
     assets = Assets(packages)
     rendering = Pages(assets=assets, secure=secure, packages=packages)
-    desk = GuardedDesk(core.desk, core.limits)
     visitors = Visitors(core.seal, _proxies(settings))
     sms_number = settings.sms_number or (gateway.number if gateway else None)
     pages = WebPages(
@@ -226,6 +235,8 @@ async def _serving(
         sms_number=sms_number,
         sends_sms=gateway is not None or ChannelName.SMS in channels.senders(),
     )
+    ways = ways_to_ask(settings, url=public_url(settings), sms_number=sms_number)
+    slips = receipt_pages(core, rendering, ways)
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
     agencies = AgencyApi(
         database=core.database,
@@ -237,6 +248,7 @@ async def _serving(
         limit=items_per_key(settings.agency_limit),
         visitors=visitors,
         pages=rendering,
+        printing=printing(core, ways),
     )
     health = Health(
         {
@@ -246,14 +258,14 @@ async def _serving(
     )
     app = web.Application(client_max_size=LARGEST_BODY)
     simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
-    for part in (lookup, pages, corner, agencies, channels, health, *((simulator,) if simulator else ())):
+    for part in (lookup, pages, corner, slips, agencies, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
     access_log = AccessLog(_write_log)
     duties = Duties(
         visitors=visitors,
         limits=core.limits,
         lookup_limit=lookups_per_origin(settings.lookup_limit),
-        limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES,
+        limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES | slip_pages.LIMITED_ROUTES,
         log=access_log,
         registry=REGISTRY,
         secure=secure,

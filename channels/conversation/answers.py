@@ -40,13 +40,17 @@ def brief(answer: Answer, language: Language, fits: Fits) -> str:
 
 
 def brief_together(answers: Sequence[tuple[str, Answer | None]], language: Language, fits: Fits) -> str:
-    """Several dossiers in one message, a line each, from (code as asked, answer); due days only where they fit."""
-    dated = "\n".join(_line(code, answer, language, dated=True) for code, answer in answers)
-    return dated if fits(dated) else "\n".join(_line(code, answer, language, dated=False) for code, answer in answers)
+    """Several dossiers in one message, a line each, from (code as asked, answer); numbers and due days if they fit."""
+    for dated, numbered in ((True, True), (False, True), (False, False)):
+        lines = [_line(code, answer, language, dated=dated) for code, answer in answers]
+        text = "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1)) if numbered else "\n".join(lines)
+        if fits(text):
+            break
+    return text
 
 
-def full(answer: Answer, language: Language) -> str:
-    """The answer with room for whole sentences, a line each."""
+def full(answer: Answer, language: Language, *, buttons: bool = False) -> str:
+    """The answer with room for whole sentences, a line each; what `buttons` offer need not be said."""
     proven = answer.proven
     label = status_label(proven.status, language) if proven else stage_label(answer.stage, language)
     lines = [WORDS.say(language, "answer.full.head", code=answer.code, label=label)]
@@ -61,14 +65,19 @@ def full(answer: Answer, language: Language) -> str:
     lines.append(ask_office(answer.agency, language, named=True))
     if not answer.fresh:
         lines.append(WORDS.say(language, "answer.full.stale", moment=moment(answer.as_of, language)))
-    if hint := _hint(answer, language):
+    if (hint := _hint(answer, language)) and (proof_helps(answer) or not buttons):
         lines.append(hint)
     return "\n".join(lines)
 
 
+def office_name(agency: Agency, language: Language) -> str:
+    """What the office is called in that language."""
+    return agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name
+
+
 def ask_office(agency: Agency, language: Language, *, named: bool) -> str:
     """Where a person can be asked: the office's phone, `named` also its name; its name alone where it has no phone."""
-    office = agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name
+    office = office_name(agency, language)
     phone = sms_number(agency.phone) or agency.phone
     if not phone:
         return WORDS.say(language, "answer.ask_office", office=office)

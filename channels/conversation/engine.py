@@ -4,238 +4,183 @@ Knows nothing of wires: the same message gets the same answer by SMS, in any cha
 wrong proof get the same words and leave the same memory behind.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 
-from channels.conversation.answers import WORDS, ask_office, brief, brief_together, full, proof_helps
-from channels.conversation.keywords import Typed, Verb, understood
+from channels.conversation.answers import WORDS
+from channels.conversation.choices import choice, tapped
+from channels.conversation.complaining import Complaining
+from channels.conversation.following import Following
+from channels.conversation.keywords import Typed, Verb, understood, yes_or_no
+from channels.conversation.looking_up import LookingUp
+from channels.conversation.rating import RatingByChat
+from channels.conversation.replies import Replies
+from channels.conversation.subjects import MOST_CODES, named
 from channels.conversation.turn import (
-    WRONG_PROOFS,
     Act,
     Asked,
-    Budget,
     Desk,
-    Follow,
-    Mute,
-    Remembered,
+    LinkPhone,
     Resume,
     Said,
     StopAll,
     Turn,
+    UnlinkPhone,
 )
+from channels.guesses import ProofNeeded
+from domain.civil_time import utc_now
 from domain.errors import TooMany
 from domain.language import Language
-from lookup.code_finder import FoundCode, Reading, ReadingKind, find, read
-from lookup.disclosure import Answer
+from domain.message import Choice, IncomingKind
+from feedback_intake.filing import FeedbackKind
+from feedback_intake.numbers import new_number, number_in
+from lookup.code_finder import ReadingKind, find, read
 
-MOST_CODES = 3
-
-_BRIEF_ACTS: MappingProxyType[Verb, tuple[str, tuple[Act, ...]]] = MappingProxyType(
+# What is always answered in the same words: their key, what is done, and what may be tapped then (label, words).
+_SIMPLE: MappingProxyType[Verb, tuple[str, tuple[Act, ...], tuple[tuple[str, str], ...]]] = MappingProxyType(
     {
-        Verb.STOP_ALL: ("stop.done", (StopAll(),)),
-        Verb.TC: ("stop.tc", (StopAll(),)),
-        Verb.RESUME: ("resume.done", (Resume(),)),
-        Verb.HELP: ("help", ()),
-        Verb.THANKS: ("thanks", ()),
+        Verb.STOP_ALL: ("stop.done", (StopAll(),), (("resume", "TIEP TUC"),)),
+        Verb.TC: ("stop.tc", (StopAll(),), (("resume", "TIEP TUC"),)),
+        Verb.RESUME: ("resume.done", (Resume(),), (("stop", "DUNG"),)),
+        Verb.UNLINK: ("phone.unlinked", (UnlinkPhone(),), ()),
+        Verb.WELCOME: ("welcome", (), (("help", "HELP"), ("other_language", ""))),
+        Verb.HELP: ("help", (), (("feedback", "GOP Y"), ("rate", "DANH GIA"), ("other_language", ""))),
+        Verb.THANKS: ("thanks", (), (("rate", "DANH GIA"),)),
+        Verb.LANGUAGES: ("language.which", (), (("vietnamese", "VI"), ("english", "EN"))),
     }
 )
 _LANGUAGES = MappingProxyType({Verb.ENGLISH: Language.ENGLISH, Verb.VIETNAMESE: Language.VIETNAMESE})
-_HELP_WITH = MappingProxyType(
+_OTHER_LANGUAGE = MappingProxyType({Language.VIETNAMESE: "EN", Language.ENGLISH: "VI"})
+_FEEDBACK = MappingProxyType(
     {
-        ReadingKind.CITIZEN_ID: "look_up.citizen_id",
-        ReadingKind.PHONE: "look_up.phone",
-        ReadingKind.PROCEDURE_CODE: "look_up.procedure_code",
+        Verb.FEEDBACK: FeedbackKind.FEEDBACK,
+        Verb.PROPOSAL: FeedbackKind.PROPOSAL,
+        Verb.FORMAL: FeedbackKind.FEEDBACK,
     }
 )
-_PROOF = re.compile(r"(?=.*[0-9])[^\W_]{3,32}|[a-zA-Z]{6,32}")  # a word of letters alone is more likely just a word
-_CITIZEN_ID = re.compile("[0-9]{12}")
-_PHONE = re.compile(r"(?:\+?84|0)[0-9]{9}")
-_TAIL = 4
+_TAIL = 3  # digits of a phone that are shown
 
 
 class Conversation:
     """Answers messages. `hotline` is the phone named to people who need a person where no office is known."""
 
-    def __init__(self, desk: Desk, budget: Budget, *, hotline: str = "") -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        hotline: str = "",
+        clock: Callable[[], datetime] = utc_now,
+        number: Callable[[date], str] = new_number,
+    ) -> None:
+        """`number` makes the number of feedback filed on a day, which `clock` tells."""
         self._desk = desk
-        self._budget = budget
-        self._hotline = hotline
+        self._replies = Replies(hotline)
+        self._looking_up = LookingUp(desk, self._replies)
+        self._following = Following(desk, self._replies, self._looking_up)
+        self._complaining = Complaining(desk, self._replies, clock, number)
+        self._rating = RatingByChat(desk, self._replies)
 
     async def answer(self, said: Said) -> Turn:
-        """The turn `said` leads to. Raises only what the desk and the budget raise, e.g. `Unavailable`."""
-        typed = understood(said.text)
+        """The turn `said` leads to. Raises only what the desk raises, e.g. `Unavailable`."""
         try:
-            match typed.verb:
-                case Verb.LOOK_UP:
-                    return await self._look_up(said, typed)
-                case Verb.FOLLOW:
-                    return await self._follow(said, typed)
-                case Verb.MUTE:
-                    return await self._mute(said, typed)
-                case Verb.FEEDBACK | Verb.RATE:
-                    return await self._feedback_not_open(said, typed)
+            if said.kind is IncomingKind.JOINED:
+                return self._simple(said, Verb.WELCOME)
+            if said.kind is IncomingKind.OWN_PHONE:
+                return await self._own_phone(said)
+            said = replace(said, text=tapped(said))
+            typed = understood(said.text)
+            return await self._asked(said, typed) or await self._commanded(said, typed)
+        except ProofNeeded:
+            return self._replies.turn(said, "look_up.proof_needed")
         except TooMany:
-            return self._turn(said, "look_up.too_many_tries")
-        if typed.verb in _LANGUAGES:
-            return self._turn(replace(said, language=_LANGUAGES[typed.verb]), "language.set")
-        key, acts = _BRIEF_ACTS[typed.verb]
-        return self._turn(said, key, acts=acts)
+            return self._replies.turn(said, "look_up.too_many_tries")
 
     def apology(self, language: Language) -> str:
         """What is said when a message could not be answered through a fault of ours."""
-        return WORDS.say(language, "apology", ask=self._ask(language))
+        return WORDS.say(language, "apology", ask=self._replies.ask(language))
 
-    async def _look_up(self, said: Said, typed: Typed) -> Turn:
-        codes = find(typed.rest, limit=MOST_CODES + 1)
-        if len(codes) > MOST_CODES:
-            return self._turn(said, "look_up.too_many_codes", most=MOST_CODES)
-        if len(codes) > 1:
-            return await self._look_up_together(said, codes)
-        reading = read(typed.rest)
+    async def _asked(self, said: Said, typed: Typed) -> Turn | None:
+        """The turn, if `said` answers what we asked last; a command spelled right is no answer."""
         asked = said.remembered.asked
-        code = await self._which(reading.candidates)
-        # What we asked for a proof, and what comes is no dossier of its own, is the proof.
-        if asked is Asked.PROOF and said.remembered.code and code is None and reading.kind is not ReadingKind.CODE:
-            if proof := _proof_alone(typed.rest):
-                answer = await self._proven(said.remembered.code, proof)
-                return self._told(said, answer) if answer else self._unknown(said, reading, said.remembered.code)
-            if reading.kind is ReadingKind.CITIZEN_ID:
-                return self._turn(said, "look_up.proof_is_no_citizen_id")
-        if not reading.candidates:
-            key = _HELP_WITH.get(reading.kind, "look_up.unreadable")
-            return self._turn(said, key, value=reading.value[:20])
-        if asked is Asked.CODE_TO_FOLLOW:
-            return await self._follow(said, typed)
-        if asked is Asked.CODE_TO_MUTE:
-            return await self._mute(said, typed)
-        code = code or reading.candidates[0]
-        answer = await self._fullest(said, code, _proof_among(reading.rest))
-        return self._told(said, answer) if answer else self._unknown(said, reading, code)
-
-    async def _fullest(self, said: Said, code: str, proof: str) -> Answer | None:
-        """All that the sender may be told: as owner of the registered phone, to which the answer goes; with the proof
-        given; or for the code alone. None for an unknown code and for a wrong proof. Raises `TooMany`."""
-        if said.manner.address_is_phone and (answer := await self._desk.for_phone(code, said.by.address)):
-            return answer
-        return await self._proven(code, proof) if proof else await self._desk.by_code(code)
-
-    async def _proven(self, code: str, proof: str) -> Answer | None:
-        """The answer to the holder of `proof`; a try counts alike whether or not the code exists. Raises `TooMany`."""
-        if not await self._budget.spend(WRONG_PROOFS, code):
-            raise TooMany("The second factor was tried too often.", after=timedelta(hours=1))
-        answer = await self._desk.with_proof(code, proof)
-        if answer is None and _PHONE.fullmatch(proof):  # the whole number was typed instead of its end
-            answer = await self._desk.with_proof(code, proof[-_TAIL:])
-        if answer is not None:
-            await self._budget.give_back(WRONG_PROOFS, code)
-        return answer
-
-    async def _look_up_together(self, said: Said, codes: tuple[FoundCode, ...]) -> Turn:
-        answers: list[tuple[str, Answer | None]] = []
-        for found in codes:
-            code = await self._which(found.candidates) or found.candidates[0]
-            answers.append((code, await self._fullest(said, code, proof="")))
-        reply = brief_together(answers, said.language, said.manner.fits)
-        return Turn(reply=reply, language=said.language, remember=Remembered())
-
-    async def _follow(self, said: Said, typed: Typed) -> Turn:
-        reading = read(typed.rest)
-        remembered = said.remembered
-        candidates = reading.candidates
-        if not candidates and remembered.code and not any(c.isdigit() for c in typed.rest):
-            candidates = (remembered.code,)
-        if not candidates:
-            return self._turn(said, "follow.which", remember=Remembered(asked=Asked.CODE_TO_FOLLOW))
-        code = await self._which(candidates) or candidates[0]
-        answer = await self._fullest(said, code, _proof_among(reading.rest))
-        if answer is None:
-            return self._unknown(said, reading, code)
-        proven = answer.proven is not None or (remembered.code == code and remembered.proven)
-        return self._turn(
-            said,
-            "follow.kept" if said.stopped else "follow.done",
-            acts=(Follow(code=code, proven=proven),),
-            remember=Remembered(code=code, proven=proven),
-            code=code,
-        )
-
-    async def _mute(self, said: Said, typed: Typed) -> Turn:
-        candidates = read(typed.rest).candidates or tuple(filter(None, [said.remembered.code]))
-        if not candidates:
-            return self._turn(said, "mute.which", remember=Remembered(asked=Asked.CODE_TO_MUTE))
-        # The same words for a code that does not exist: there will be no notices about it either.
-        code = await self._which(candidates) or candidates[0]
-        return self._turn(said, "mute.done", acts=(Mute(code=code),), remember=Remembered(code=code), code=code)
-
-    async def _feedback_not_open(self, said: Said, typed: Typed) -> Turn:
-        """Feedback by text is not taken yet: the office to speak to is named instead."""
-        found = find(typed.rest, limit=1)
-        about = await self._which(found[0].candidates) if found else said.remembered.code
-        answer = await self._desk.by_code(about) if about else None
-        if answer is None:
-            return self._turn(said, "feedback.not_open")
-        office = ask_office(answer.agency, said.language, named=True)
-        turn = self._turn(said, "feedback.not_open_about", office=office)
-        if said.manner.fits(turn.reply):
-            return turn
-        office = ask_office(answer.agency, said.language, named=False)
-        return self._turn(said, "feedback.not_open_about", office=office)
-
-    async def _which(self, candidates: Iterable[str]) -> str | None:
-        """The first of `candidates` that is a dossier."""
-        for code in candidates:
-            if answer := await self._desk.by_code(code):
-                return answer.code
+        if asked is Asked.FEEDBACK and typed.verb is Verb.THANKS and typed.rest:
+            return await self._complaining.asked_text(said, said.text)
+        if typed.sure and typed.verb is not Verb.LOOK_UP:
+            return None
+        match asked:
+            case Asked.YES_TO_FEEDBACK if (yes := yes_or_no(said.text)) is not None:
+                return await self._complaining.decided(said, yes=yes)
+            case Asked.FEEDBACK:
+                return await self._complaining.asked_text(said, said.text)
+            case Asked.SCORE:
+                return await self._rating.asked_score(said, said.text)
+            case Asked.REASON:
+                return await self._rating.asked_reason(said, said.text)
         return None
 
-    def _told(self, said: Said, answer: Answer) -> Turn:
-        text = brief(answer, said.language, said.manner.fits) if said.manner.brief else full(answer, said.language)
-        remember = Remembered(
-            code=answer.code,
-            proven=answer.proven is not None,
-            asked=Asked.PROOF if proof_helps(answer) else None,
+    async def _commanded(self, said: Said, typed: Typed) -> Turn:
+        match typed.verb:
+            case Verb.LOOK_UP:
+                return await self._look_up(said, typed.rest)
+            case Verb.PROVE:
+                return await self._looking_up.prove(said, typed.rest)
+            case Verb.FOLLOW:
+                return await self._following.follow(said, typed.rest)
+            case Verb.MUTE:
+                return await self._following.mute(said, typed.rest)
+            case Verb.FEEDBACK | Verb.PROPOSAL | Verb.FORMAL:
+                return await self._complaining.command(said, typed.rest, _FEEDBACK[typed.verb], sure=typed.sure)
+            case Verb.RATE:
+                return await self._rating.command(said, typed.rest)
+            case Verb.ENGLISH | Verb.VIETNAMESE:
+                said = replace(said, language=_LANGUAGES[typed.verb])
+                choices = self._choices(said, (("help", "HELP"), ("other_language", "")))
+                return self._replies.turn(said, "language.set", choices=choices)
+        return self._simple(said, typed.verb)
+
+    async def _look_up(self, said: Said, text: str) -> Turn:
+        if number := number_in(text):
+            return self._complaining.number_asked(said, number)
+        codes = named(text)
+        if len(codes) > MOST_CODES:
+            return self._replies.turn(said, "look_up.too_many_codes", most=MOST_CODES)
+        if len(codes) > 1:
+            return await self._looking_up.several(said, codes)
+        reading = read(text)
+        if reading.kind is ReadingKind.RECEIPT_TOKEN:
+            return await self._looking_up.by_receipt(said, reading.value)
+        asked = said.remembered.asked
+        if asked is Asked.PROOF and (turn := await self._looking_up.proven_by(said, text, reading)):
+            return turn
+        if not reading.candidates:
+            return await self._complaining.free_text(said, text) or self._looking_up.unreadable(said, reading)
+        if asked is Asked.CODE_TO_FOLLOW:
+            return await self._following.follow(said, text)
+        if asked is Asked.CODE_TO_MUTE:
+            return await self._following.mute(said, text)
+        sent_back = len(find(text, limit=2)) > len(codes)
+        return await self._looking_up.one(said, reading, sent_back=sent_back)
+
+    async def _own_phone(self, said: Said) -> Turn:
+        """The platform vouches for the number: from now on its dossiers need no proof here."""
+        acts = (LinkPhone(phone=said.text),)
+        linked = WORDS.say(said.language, "phone.linked", tail=said.text[-_TAIL:])
+        remembered = said.remembered
+        if remembered.asked is Asked.PROOF and remembered.code:
+            answer = await self._desk.for_phone(remembered.code, said.text, *remembered.others)
+            if answer is not None:
+                turn = self._looking_up.told(said, answer)
+                return replace(turn, reply=f"{turn.reply}\n{linked}", acts=acts)
+        return self._replies.of(said, linked, acts=acts, remember=remembered)
+
+    def _simple(self, said: Said, verb: Verb) -> Turn:
+        key, acts, offered = _SIMPLE[verb]
+        return self._replies.turn(said, key, acts=acts, choices=self._choices(said, offered))
+
+    def _choices(self, said: Said, offered: tuple[tuple[str, str], ...]) -> tuple[Choice, ...]:
+        return tuple(
+            option
+            for key, says in offered
+            for option in choice(said.language, key, says or _OTHER_LANGUAGE[said.language])
         )
-        return Turn(reply=text, language=said.language, remember=remember)
-
-    def _unknown(self, said: Said, reading: Reading, code: str) -> Turn:
-        """The words for an unknown code and for a wrong proof. They depend on nothing but what was typed."""
-        key = (
-            "look_up.receipt_number"
-            if reading.resembles_receipt_number and reading.candidates[0] == code
-            else "look_up.not_found"
-        )
-        return self._turn(said, key, remember=Remembered(code=code, asked=Asked.PROOF))
-
-    def _ask(self, language: Language) -> str:
-        """Where to ask when no office is known."""
-        if self._hotline:
-            return WORDS.say(language, "ask.hotline", phone=self._hotline)
-        return WORDS.say(language, "ask.where_filed")
-
-    def _turn(
-        self, said: Said, key: str, *, acts: tuple[Act, ...] = (), remember: Remembered | None = None, **values: object
-    ) -> Turn:
-        """A turn in ready words; what was remembered stays so unless `remember` replaces it."""
-        reply = WORDS.say(said.language, key, ask=self._ask(said.language), **values)
-        remember = said.remembered if remember is None else remember
-        return Turn(reply=reply, language=said.language, acts=acts, remember=remember)
-
-
-def _proof_among(words: str) -> str:
-    """The first word with a digit that may be a look-up secret or the end of a phone number, which no citizen ID is."""
-    return next((word for word in words.split() if any(c.isdigit() for c in word) and _may_be_proof(word)), "")
-
-
-def _proof_alone(text: str) -> str:
-    """The proof in a text without a code: one word, digits typed apart, or a word with digits in a sentence."""
-    joined = "".join(text.split())
-    if joined.isdigit() and _may_be_proof(joined):
-        return joined
-    return _proof_among(text) or (text if _may_be_proof(text) else "")
-
-
-def _may_be_proof(word: str) -> bool:
-    return bool(_PROOF.fullmatch(word.lstrip("+"))) and not _CITIZEN_ID.fullmatch(word)

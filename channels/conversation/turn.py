@@ -1,7 +1,7 @@
 """One turn of a conversation: what was said, what is answered, what is done, what is remembered."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -9,6 +9,8 @@ from typing import Protocol
 from domain.contact import Contact
 from domain.language import Language
 from domain.message import Choice, IncomingKind
+from feedback_intake.filing import Feedback
+from feedback_intake.ratings import Rating
 from lookup.disclosure import Answer
 
 # How long a question of ours waits for its answer, and a proof once given counts for what is asked next.
@@ -40,23 +42,60 @@ class Asked(StrEnum):
     PROOF = "proof"
     CODE_TO_FOLLOW = "code_to_follow"
     CODE_TO_MUTE = "code_to_mute"
+    FEEDBACK = "feedback"  # what to tell the office
+    YES_TO_FEEDBACK = "yes_to_feedback"  # whether the draft shall be filed
+    SCORE = "score"
+    REASON = "reason"  # of a low score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What a conversation keeps for `REMEMBERED_FOR`: the dossier talked about, whether it was proven, what was asked.
+    """What a conversation keeps for `REMEMBERED_FOR`; of which dossiers it was, for `TALKED_ABOUT_FOR`.
 
-    `code` may name a dossier that does not exist: remembering only those that do would tell which do.
+    `code`: the dossier talked about, and `others`, further readings of what was typed for it; both may name dossiers
+    that do not exist: remembering only those that do would tell which do. `told`: something was said of it. `several`:
+    dossiers, where it was more than one. `offered`: what the numbers 1, 2, … of the last text stand for. `draft`: words
+    that may become feedback.
     """
 
     code: str | None = None
+    others: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
+    told: bool = False
     proven: bool = False
     asked: Asked | None = None
+    offered: tuple[str, ...] = ()
+    draft: str = field(default="", repr=False)
+    score: int = 0
+
+    def later(self) -> "Remembered":
+        """What is left of it after `REMEMBERED_FOR`."""
+        return Remembered(code=self.code, others=self.others, several=self.several, told=self.told)
+
+    def without_question(self) -> "Remembered":
+        """The same with nothing asked."""
+        return replace(self, asked=None, offered=(), draft="", score=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The newest notice this person was sent: of which dossier, and whether its holder was addressed.
+
+    `newer`: it came after all that was talked about.
+    """
+
+    code: str
+    proven: bool
+    newer: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One message to be understood. `text` is clean NFC."""
+    """One message to be understood. `text` is clean NFC.
+
+    `phone`: the number (E.164) known to be this person's, so that the answer reaches its owner; `told`: a notice within
+    `TALKED_ABOUT_FOR`; `followed`: codes of dossiers this person follows, the newest first, not all of many.
+    """
 
     by: Contact
     text: str = field(repr=False)
@@ -65,6 +104,14 @@ class Said:
     stopped: bool = False  # this person has stopped all notices
     kind: IncomingKind = IncomingKind.TEXT
     manner: Manner = Manner()
+    phone: str | None = field(default=None, repr=False)
+    told: Told | None = None
+    followed: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Who asks, as limits count."""
+        return f"{self.by.channel} {self.by.address}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +139,33 @@ class Resume:
     """Take back a `StopAll`."""
 
 
-Act = Follow | Mute | StopAll | Resume
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFeedback:
+    """Keep what this person says. Its number is in the reply, so a number that is taken means another turn."""
+
+    feedback: Feedback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Keep this person's rating, in place of an earlier one."""
+
+    rating: Rating
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPhone:
+    """Remember the phone (E.164) that the platform says is this person's own."""
+
+    phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkPhone:
+    """Forget this person's phone."""
+
+
+Act = Follow | Mute | StopAll | Resume | FileFeedback | Rate | LinkPhone | UnlinkPhone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,29 +180,20 @@ class Turn:
 
 
 class Desk(Protocol):
-    """Answers about dossiers; `lookup.desk.LookupDesk` fulfils it. `code` is canonical."""
+    """Answers about dossiers; `channels.guesses.GuardedDesk` fulfils it.
 
-    async def by_code(self, code: str) -> Answer | None:
-        """What the code alone leads to."""
+    `code` is canonical, `others` are further readings of what was typed for it, `origin` is who asks.
+    """
 
-    async def with_proof(self, code: str, proof: str) -> Answer | None:
-        """What the holder of the look-up secret, or of the phone's last four digits, is told. None when not proven."""
+    async def by_code(self, code: str, *others: str, origin: str) -> Answer | None:
+        """What the code alone leads to. Raises `ProofNeeded`."""
 
-    async def for_phone(self, code: str, phone: str) -> Answer | None:
+    async def with_proof(self, code: str, proof: str, *others: str, origin: str) -> Answer | None:
+        """What the holder of the look-up secret, or of the registered phone's last four digits, is told. Raises
+        `TooMany`."""
+
+    async def for_phone(self, code: str, phone: str, *others: str) -> Answer | None:
         """What the owner of the registered phone (E.164) is told. None for every other phone."""
 
-
-class Budget(Protocol):
-    """Counts what must not be done too often, across all channels and processes; `cache.limits` fulfils it."""
-
-    async def spend(self, name: str, subject: str) -> bool:
-        """Count one `name` for `subject`. False, and nothing counted, when there were too many already."""
-
-    async def give_back(self, name: str, subject: str) -> None:
-        """Take one `spend` back: it turned out not to be what is counted."""
-
-
-# Subject: the dossier code. Spent before a proof is looked at, given back if it was right.
-WRONG_PROOFS = "wrong_proofs"
-# Subject: channel and address (guarantees.md G44: at most 10 an hour and 30 a day).
-REPLIES = "replies"
+    async def with_receipt(self, token: str) -> Answer | None:
+        """What the holder of a receipt is told. None for a token that is not, or no longer, good."""

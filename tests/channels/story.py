@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from cache.budgets import WRONG_PROOFS_PER_DOSSIER
-from cache.limits import Limit
 from channels.conversation.engine import Conversation
-from channels.conversation.turn import REPLIES, WRONG_PROOFS
-from channels.guesses import SharedBudget
+from channels.conversation_memory import ReplyLimits
+from channels.guesses import GuardedDesk
 from channels.inbound import Handling, Inbox
+from channels.linked_phones import LinkedPhones
 from channels.open_channels import manners
 from channels.simulator.gateway import ShownText, SimulatedGateway
 from domain.contact import ChannelName
 from domain.status import Status
+from feedback_intake.filing import Filing
+from feedback_intake.ratings import Ratings
 from lookup.changes import DossierFacts, Outcome, StatusEvent, Tenant
 from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
@@ -128,22 +129,22 @@ def make_inbox(
     core: Core,
     *,
     conversation: Conversation | None = None,
-    replies: str = "1000/hour",
+    replies: ReplyLimits | None = None,
     handling: Handling | None = None,
 ) -> Inbox:
     """An inbox as the service wires it."""
-    budget = SharedBudget(
-        core.limits, {WRONG_PROOFS: WRONG_PROOFS_PER_DOSSIER, REPLIES: Limit.parse("replies", replies)}
-    )
     return Inbox(
         core.database,
         core.seal,
-        conversation or Conversation(core.desk, budget),
+        conversation or Conversation(GuardedDesk(core.desk, core.limits)),
         outbox=core.outbox,
         subscriptions=Subscriptions(core.seal),
-        budget=budget,
+        filing=Filing(core.seal, lambda: core.registry.calendar),
+        ratings=Ratings(core.seal, lambda: core.registry.calendar),
+        phones=LinkedPhones(core.seal),
         manners=manners(),
         handling=handling,
+        by_sms=replies or ReplyLimits(an_hour=1000, a_day=1000),
     )
 
 

@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import Said, Turn
+from channels.conversation_memory import BY_SMS, ReplyLimits
+from channels.guesses import GuardedDesk
 from channels.inbound import Handling, Inbox
 from database.pool import Database, Role, open_database
 from domain.contact import ChannelName, Contact
@@ -79,7 +81,7 @@ class Failing(Conversation):
     """A conversation with a fault for one text."""
 
     def __init__(self, core: Core, poison: str) -> None:
-        super().__init__(core.desk, _Unlimited())
+        super().__init__(GuardedDesk(core.desk, core.limits))
         self.poison = poison
         self.asked = 0
 
@@ -89,14 +91,6 @@ class Failing(Conversation):
             self.asked += 1
             raise ZeroDivisionError
         return await super().answer(said)
-
-
-class _Unlimited:
-    async def spend(self, name: str, subject: str) -> bool:
-        return True
-
-    async def give_back(self, name: str, subject: str) -> None:
-        return None
 
 
 async def test_a_text_sent_twice_is_recorded_and_answered_once(core: Core) -> None:
@@ -197,11 +191,11 @@ async def test_a_text_that_kills_its_process_five_times_is_not_tried_again(core:
     assert [text.startswith("Xin lỗi") for text in await replies(core)] == [True]
 
 
-async def test_the_same_words_again_and_again_are_an_auto_responder(core: Core) -> None:
+async def test_the_same_words_again_and_again_are_answered_three_times(core: Core) -> None:
     inbox = make_inbox(core)
     async with working(inbox):
         for number in range(6):
-            await inbox.heard(incoming("Toi dang ban, se goi lai sau.", number=number))
+            await inbox.heard(incoming("Chao ban, toi da nhan tin", number=number))
         rows = await all_handled(core, 6)
         assert [row["failure"] for row in rows] == [None] * 3 + ["the same words too often"] * 3
         await inbox.heard(incoming("HELP", number=7))
@@ -209,8 +203,59 @@ async def test_the_same_words_again_and_again_are_an_auto_responder(core: Core) 
     assert len(await replies(core)) == 4
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["Tin nhắn tự động: tôi đang họp.", "Xin cảm ơn, đây là tin nhắn tự động.", "Trả lời tự động lần {}"],
+        ["I am out of office until Monday", "Auto-reply: driving now", "Automatic response {}"],
+        ["Chung toi da nhan duoc tin cua quy khach luc {}:05", "Chung toi da nhan duoc tin cua quy khach luc {}:17"],
+    ],
+)
+async def test_a_machine_that_answers_us_is_cut_off_whatever_it_says(core: Core, texts: list[str]) -> None:
+    """G44: a loop is cut at three replies, also where every text is another."""
+    inbox = make_inbox(core)
+    async with working(inbox):
+        for number in range(12):
+            await inbox.heard(incoming(texts[number % len(texts)].format(number), number=number))
+        await all_handled(core, 12)
+        assert len(await replies(core)) <= 3
+        await inbox.heard(incoming(f"HS {CODE}", number=12))
+        rows = await all_handled(core, 13)
+    assert rows[-1]["failure"] is None
+
+
+async def test_different_codes_in_the_same_words_are_no_machine(core: Core) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        for number in range(6):
+            text = f"cho toi hoi ho so H05.16-261102-000{number} den dau roi"
+            await inbox.heard(incoming(text, number=number))
+        rows = await all_handled(core, 6)
+    assert [row["failure"] for row in rows] == [None] * 6
+
+
+async def test_ten_replies_an_hour_and_thirty_a_day_reach_one_number(core: Core, database_url: str) -> None:
+    """G44, by the store: neither a flush of Redis nor another process forgets it."""
+    inbox = make_inbox(core, replies=BY_SMS)
+    owner = await asyncpg.connect(database_url)
+    sent = 0
+    async with working(inbox):
+        for hour in range(5):
+            for number in range(14):
+                await inbox.heard(incoming(f"{'EN' if number % 2 else 'VI'}{'.' * number}", number=100 * hour + number))
+            await all_handled(core, 14 * (hour + 1))
+            sent, before = len(await replies(core)), sent
+            assert sent - before == (10 if hour < 3 else 0)
+            await owner.execute("UPDATE inbound SET handled_at = handled_at - interval '61 minutes'")
+        await owner.execute("UPDATE inbound SET handled_at = handled_at - interval '1 day'")
+        await inbox.heard(incoming("HELP", number=999))
+        await all_handled(core, 71)
+    await owner.close()
+    assert len(await replies(core)) == 31
+
+
 async def test_a_person_gets_so_many_replies_and_a_stop_still_counts(core: Core) -> None:
-    inbox = make_inbox(core, replies="2/hour")
+    inbox = make_inbox(core, replies=ReplyLimits(an_hour=2, a_day=3))
     async with working(inbox):
         for number, text in enumerate(["HELP", CODE, "EN", "STOP"]):
             await inbox.heard(incoming(text, number=number))

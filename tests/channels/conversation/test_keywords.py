@@ -21,7 +21,7 @@ COMMANDS = {
     "STOP": Verb.STOP_ALL,
     "TC": Verb.TC,
     "Tiếp tục": Verb.RESUME,
-    "Góp ý chờ lâu quá": Verb.FEEDBACK,
+    "Góp ý chờ lâu quá": Verb.PROPOSAL,
     "Phản ánh thái độ": Verb.FEEDBACK,
     "Đánh giá 5": Verb.RATE,
     "Trợ giúp": Verb.HELP,
@@ -73,7 +73,7 @@ def test_case_accents_spacing_and_normal_form_make_no_difference(text: str, rand
         ("...", Verb.HELP),
         ("trogiup", Verb.HELP),
         ("Cảm ơn nhiều ạ", Verb.THANKS),
-        ("GOPY can bo rat nhiet tinh", Verb.FEEDBACK),
+        ("GOPY can bo rat nhiet tinh", Verb.PROPOSAL),
         ("danh gia5", Verb.RATE),
     ],
 )

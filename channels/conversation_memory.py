@@ -1,0 +1,157 @@
+"""What is known of a person when a message comes, and what is kept when it is answered."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from channels.conversation.turn import REMEMBERED_FOR, TALKED_ABOUT_FOR, Manner, Remembered, Said, Told, Turn
+from database.pool import Connection
+from domain.contact import Contact
+from domain.language import Language
+from domain.message import DeliveryState, IncomingKind
+from lookup.sealing import Seal
+
+MOST_ALIKE = 3  # of the same words from one sender within LOOP_WINDOW, those answered
+MOST_AUTOMATIC = 2  # texts by machines from one sender within AUTOMATIC_WINDOW, those answered
+LOOP_WINDOW = timedelta(minutes=10)
+AUTOMATIC_WINDOW = timedelta(hours=24)
+LOOKED_BACK = 50  # messages of one sender that are compared at most
+MOST_FOLLOWED = 3  # dossiers a person follows that the conversation is told of
+
+# What is known of the sender: the conversation and how old it is, a stop of all notices, the phone, what
+# it follows and was told of last, how often it said these words just now, or a machine spoke, and its replies of late.
+RECALL = """
+    SELECT c.language, CASE WHEN c.expires_at > now() THEN c.state_sealed END AS state_sealed,
+           coalesce(now() - (c.expires_at - $8::interval), '100 years'::interval) AS age,
+           EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = $1) AS stopped,
+           (SELECT p.phone_sealed FROM linked_phone p WHERE p.contact_digest = $1) AS phone_sealed,
+           ARRAY (SELECT d.code FROM subscription s JOIN dossier d ON d.id = s.dossier_id
+                   WHERE s.contact_digest = $1 AND s.state = 'active'
+                   ORDER BY s.changed_at DESC LIMIT $9) AS followed,
+           told.code AS told_code, told.proven AS told_proven, told.ago AS told_after,
+           heard.alike, heard.automatic,
+           (SELECT count(*) FROM inbound i
+             WHERE i.sender_digest = $1 AND i.failure IS NULL AND i.handled_at > now() - interval '1 hour') AS hour,
+           (SELECT count(*) FROM inbound i
+             WHERE i.sender_digest = $1 AND i.failure IS NULL AND i.handled_at > now() - interval '1 day') AS day
+      FROM (SELECT $1::bytea AS digest, $4::timestamptz AS at) d
+      LEFT JOIN conversation c ON c.contact_digest = d.digest
+      LEFT JOIN LATERAL (
+           SELECT o.code, m.proven, now() - m.handed_over_at AS ago FROM message m JOIN dossier o ON o.id = m.dossier_id
+            WHERE m.contact_digest = $1 AND m.dossier_id IS NOT NULL AND m.state = ANY ($7::smallint[])
+              AND m.handed_over_at > now() - $8::interval
+            ORDER BY m.id DESC LIMIT 1) told ON true
+     CROSS JOIN LATERAL (
+           SELECT count(*) FILTER (WHERE e.text_digest = $3 AND e.recorded_at > $4 - $5::interval) AS alike,
+                  count(*) FILTER (WHERE e.automatic AND e.recorded_at > $4 - $10::interval) AS automatic
+             FROM (SELECT e.text_digest, e.recorded_at, e.automatic FROM inbound e
+                    WHERE e.sender_digest = $1 AND e.id < $2 ORDER BY e.id DESC LIMIT $6) e) heard"""
+REMEMBER = """
+    INSERT INTO conversation (contact_digest, state_sealed, language, expires_at) VALUES ($1, $2, $3, now() + $4)
+    ON CONFLICT (contact_digest) DO UPDATE
+       SET state_sealed = excluded.state_sealed, language = excluded.language, expires_at = excluded.expires_at"""
+FORGET = "DELETE FROM conversation WHERE contact_digest = $1"
+
+# A notice in one of these states has reached the person, or may have.
+_ARRIVED = [
+    int(state)
+    for state in (
+        DeliveryState.IN_DOUBT,
+        DeliveryState.HANDED_OVER,
+        DeliveryState.ON_ITS_WAY,
+        DeliveryState.NO_RECEIPT,
+        DeliveryState.DELIVERED,
+    )
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyLimits:
+    """How many replies one person gets; what more they say is done all the same, in silence."""
+
+    an_hour: int
+    a_day: int
+
+
+BY_SMS = ReplyLimits(an_hour=10, a_day=30)  # each costs money (guarantee G44)
+IN_CHATS = ReplyLimits(an_hour=120, a_day=600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A message as it was recorded, opened. `automatic`: it says of itself that a machine wrote it."""
+
+    inbound_id: int
+    sender: Contact
+    kind: IncomingKind
+    text: str = field(repr=False)
+    text_digest: bytes
+    automatic: bool
+    recorded_at: datetime
+
+
+class Memory:
+    """Recalls and keeps. Runs as `motma_worker`."""
+
+    def __init__(self, seal: Seal, *, by_sms: ReplyLimits = BY_SMS, in_chats: ReplyLimits = IN_CHATS) -> None:
+        self._seal = seal
+        self._by_sms = by_sms
+        self._in_chats = in_chats
+
+    async def recall(self, connection: Connection, heard: Heard, manner: Manner) -> tuple[Said, str | None]:
+        """The message with all that is known of its sender, and why it gets no reply: None when it gets one."""
+        known = await connection.fetchrow(
+            RECALL,
+            self._seal.contact(heard.sender),
+            heard.inbound_id,
+            heard.text_digest,
+            heard.recorded_at,
+            LOOP_WINDOW,
+            LOOKED_BACK,
+            _ARRIVED,
+            TALKED_ABOUT_FOR,
+            MOST_FOLLOWED,
+            AUTOMATIC_WINDOW,
+        )
+        limits = self._by_sms if manner.brief else self._in_chats
+        silent = None
+        if known["alike"] >= MOST_ALIKE:
+            silent = "the same words too often"
+        elif heard.automatic and known["automatic"] >= MOST_AUTOMATIC:
+            silent = "a machine speaks"
+        elif known["hour"] >= limits.an_hour or known["day"] >= limits.a_day:
+            silent = "too many replies"
+        phone = known["phone_sealed"]
+        remembered = self._remembered(known["state_sealed"])
+        if known["age"] > REMEMBERED_FOR:
+            remembered = remembered.later()
+        said = Said(
+            by=heard.sender,
+            text=heard.text,
+            language=Language(known["language"] or Language.VIETNAMESE),
+            remembered=remembered,
+            stopped=known["stopped"],
+            kind=heard.kind,
+            manner=manner,
+            phone=heard.sender.address if manner.address_is_phone else self._seal.open(phone) if phone else None,
+            told=Told(code=known["told_code"], proven=known["told_proven"], newer=known["told_after"] < known["age"])
+            if known["told_code"]
+            else None,
+            followed=tuple(known["followed"]),
+        )
+        return said, silent
+
+    async def keep(self, connection: Connection, contact_digest: bytes, turn: Turn) -> None:
+        """Keep what `turn` remembers, and its language."""
+        if turn.remember == Remembered() and turn.language is Language.VIETNAMESE:
+            await connection.execute(FORGET, contact_digest)
+            return
+        state = self._seal.seal(msgspec.json.encode(turn.remember).decode())
+        await connection.execute(REMEMBER, contact_digest, state, turn.language, TALKED_ABOUT_FOR)
+
+    def _remembered(self, sealed: bytes | None) -> Remembered:
+        return Remembered() if sealed is None else msgspec.json.decode(self._seal.open(sealed), type=Remembered)
+
+
+STATEMENTS = (RECALL, REMEMBER, FORGET)
