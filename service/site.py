@@ -25,7 +25,6 @@ from channels.inbound import Inbox
 from channels.linked_phones import LinkedPhones
 from channels.open_channels import OpenChannels, manners, open_channels
 from channels.public_api import PublicLookup
-from channels.receipts import pages as slip_pages
 from channels.simulator.gateway import SimulatedGateway
 from channels.simulator.pages import SimulatorPages
 from channels.sms.routing import SETTINGS_PREFIX, RoutingSettings, agency_senders
@@ -50,8 +49,6 @@ from notifications.reports import Reports
 from notifications.subscriptions import Subscriptions
 from service.citizens import PACKAGES, CitizensCorner
 from service.health import Dependency, Health, metrics
-from service.receipts import PACKAGE as RECEIPTS
-from service.receipts import printing, receipt_pages, ways_to_ask
 from service.settings import Settings, SettingsError, address, read
 from service.wiring import Core
 
@@ -209,7 +206,6 @@ async def _serving(
     packages = (
         "channels.web",
         *PACKAGES,
-        RECEIPTS,
         "channels.agency_api",
         *(("channels.simulator",) if gateway is not None else ()),
     )
@@ -235,8 +231,6 @@ async def _serving(
         sms_number=sms_number,
         sends_sms=gateway is not None or ChannelName.SMS in channels.senders(),
     )
-    ways = ways_to_ask(settings, url=public_url(settings), sms_number=sms_number)
-    slips = receipt_pages(core, rendering, ways)
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
     agencies = AgencyApi(
         database=core.database,
@@ -248,7 +242,6 @@ async def _serving(
         limit=items_per_key(settings.agency_limit),
         visitors=visitors,
         pages=rendering,
-        printing=printing(core, ways),
     )
     health = Health(
         {
@@ -258,14 +251,14 @@ async def _serving(
     )
     app = web.Application(client_max_size=LARGEST_BODY)
     simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
-    for part in (lookup, pages, corner, slips, agencies, channels, health, *((simulator,) if simulator else ())):
+    for part in (lookup, pages, corner, agencies, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
     access_log = AccessLog(_write_log)
     duties = Duties(
         visitors=visitors,
         limits=core.limits,
         lookup_limit=lookups_per_origin(settings.lookup_limit),
-        limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES | slip_pages.LIMITED_ROUTES,
+        limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES,
         log=access_log,
         registry=REGISTRY,
         secure=secure,
