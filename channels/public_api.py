@@ -60,18 +60,27 @@ class PublicLookup:
 
     async def by_code(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/lookup/{code}: level L0; `?lang=en` for English labels."""
+        response = self._kept(request.raw_path, self._visitors.of(request).address)
+        return response.to(request) if response else await self._newly_encoded(request)
+
+    def ready(self, target: str, address: str) -> Callable[[bytes], bytes] | None:
+        """What makes the response to GET `target`, asked from `address`, of a request's id; None if it is not ready."""
+        response = self._kept(target, address)
+        return response.with_id if response else None
+
+    def _kept(self, target: str, address: str) -> ReadyResponse | None:
+        """The answer to a target as it was sent, if it is still the truth and may be given without asking the desk."""
         now = time()
         if now >= self._minute_ends:
             self._ready.clear()
             self._minute_ends = now - now % _MINUTE + _MINUTE
-        kept = self._ready.get(request.raw_path)
-        if kept is not None:
-            code, dossier, response = kept
-            if self._at_hand(code) is dossier and not (
-                self._desk.watched and self._desk.watches(code, self._visitors.of(request).address)
-            ):
-                return response.to(request)
-        return await self._newly_encoded(request)
+        kept = self._ready.get(target)
+        if kept is None:
+            return None
+        code, dossier, response = kept
+        if self._at_hand(code) is not dossier or (self._desk.watched and self._desk.watches(code, address)):
+            return None
+        return response
 
     async def _newly_encoded(self, request: web.Request) -> web.StreamResponse:
         minute_ends = self._minute_ends

@@ -19,12 +19,14 @@ from channels import public_api
 from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
 from channels.channel import Heard, Polled, Registered, Surroundings, Tended
+from channels.code_route import BY_CODE
 from channels.conversation.engine import Conversation
 from channels.guesses import GuardedDesk
 from channels.inbound import Inbox
 from channels.linked_phones import LinkedPhones
 from channels.open_channels import OpenChannels, manners, open_channels
 from channels.public_api import PublicLookup
+from channels.receipts import pages as slip_pages
 from channels.simulator.gateway import SimulatedGateway
 from channels.simulator.pages import SimulatorPages
 from channels.sms.routing import SETTINGS_PREFIX, RoutingSettings, agency_senders
@@ -32,6 +34,7 @@ from channels.web import pages as citizens_pages
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
 from channels.web.duties import Duties
+from channels.web.front_door import FrontDoor
 from channels.web.pages import WebPages
 from channels.web.rendering import Pages
 from channels.web.visitors import Network, Visitors, networks
@@ -49,11 +52,14 @@ from notifications.reports import Reports
 from notifications.subscriptions import Subscriptions
 from service.citizens import PACKAGES, CitizensCorner
 from service.health import Dependency, Health, metrics
+from service.receipts import PACKAGE as RECEIPTS
+from service.receipts import printing, receipt_pages, ways_to_ask
 from service.settings import Settings, SettingsError, address, read
 from service.wiring import Core
 
 log = structlog.get_logger()
 
+BACKLOG = 1024  # connections that wait to be taken
 KEEP_ALIVE_SECONDS = 75  # aiohttp's own default is an hour (guarantees.md, measured facts)
 LARGEST_BODY = 16 * 1024 * 1024  # bytes; routes have smaller limits of their own
 GRACE_SECONDS = 15.0
@@ -206,6 +212,7 @@ async def _serving(
     packages = (
         "channels.web",
         *PACKAGES,
+        RECEIPTS,
         "channels.agency_api",
         *(("channels.simulator",) if gateway is not None else ()),
     )
@@ -231,6 +238,8 @@ async def _serving(
         sms_number=sms_number,
         sends_sms=gateway is not None or ChannelName.SMS in channels.senders(),
     )
+    ways = ways_to_ask(settings, url=public_url(settings), sms_number=sms_number)
+    slips = receipt_pages(core, rendering, ways)
     lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
     agencies = AgencyApi(
         database=core.database,
@@ -242,6 +251,7 @@ async def _serving(
         limit=items_per_key(settings.agency_limit),
         visitors=visitors,
         pages=rendering,
+        printing=printing(core, ways),
     )
     health = Health(
         {
@@ -251,14 +261,14 @@ async def _serving(
     )
     app = web.Application(client_max_size=LARGEST_BODY)
     simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
-    for part in (lookup, pages, corner, agencies, channels, health, *((simulator,) if simulator else ())):
+    for part in (lookup, pages, corner, slips, agencies, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
     access_log = AccessLog(_write_log)
     duties = Duties(
         visitors=visitors,
         limits=core.limits,
         lookup_limit=lookups_per_origin(settings.lookup_limit),
-        limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES,
+        limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES | slip_pages.LIMITED_ROUTES,
         log=access_log,
         registry=REGISTRY,
         secure=secure,
@@ -267,8 +277,9 @@ async def _serving(
     duties.install(app)
     corner.install(app)
     host, port = address(settings.listen)
+    at_once = duties.at_once(BY_CODE, lookup.ready)
     async with (
-        _listening(app, host, port) as bound,
+        _listening(app, host, port, door=partial(FrontDoor, at_once=at_once, visitors=visitors)) as bound,
         beside("housekeeping", agencies.keep_house),
         beside("web chat", corner.listening),
     ):
@@ -320,7 +331,7 @@ async def _admin(settings: Settings, worker: int) -> AsyncIterator[None]:
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     try:
-        async with _listening(app, host, port + worker if port else 0, shared=False):
+        async with _listening(app, host, port + worker if port else 0):
             yield
             return
     except OSError as error:
@@ -329,11 +340,23 @@ async def _admin(settings: Settings, worker: int) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int, *, shared: bool = True) -> AsyncIterator[int]:
+async def _listening(
+    app: web.Application, host: str, port: int, *, door: Callable[..., FrontDoor] | None = None
+) -> AsyncIterator[int]:
+    """Serve `app`; with a `door` before it, and the port shared with other processes."""
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, reuse_port=shared or None).start()
-        yield runner.addresses[0][1]
+        if door is None:
+            await web.TCPSite(runner, host, port).start()
+            yield runner.addresses[0][1]
+            return
+        front = door(framework=runner.server)
+        server = await asyncio.get_running_loop().create_server(front, host, port, reuse_port=True, backlog=BACKLOG)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            front.close()
     finally:
         await runner.cleanup()

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from cache.limits import Limit, Limits
 from channels.web.access_log import AccessLog
 from channels.web.figures import Figure, Figures
+from channels.web.front_door import AtOnce
 from channels.web.headers import defaults
 from channels.web.problems import Problem, problem_json, problem_of
 from channels.web.visitors import Visitor, Visitors
@@ -124,6 +125,26 @@ class Duties:
             raise
         self._record(route, request.method, response.status, began, visitor, request_id)
         return response
+
+    def at_once(self, route: str, ready: Callable[[str, str], Callable[[bytes], bytes] | None]) -> AtOnce:
+        """The same duties for a GET that needs no handler: what `channels.web.front_door` asks.
+
+        `ready(target, address)` is what completes the response to an id, or None when there is no such response.
+        """
+        name = _Route(route, limited=route in self._limited)
+
+        def answer(target: str, visitor: Visitor) -> bytes | None:
+            began = perf_counter()
+            if began - self._second >= 1.0:
+                self._new_second(began)
+            if (complete := ready(target, visitor.address)) is None or (name.limited and self._spend(visitor.address)):
+                return None
+            request_id = b"%b%08x" % (self._process, next(self._numbers))
+            response = complete(request_id)
+            self._record(name, hdrs.METH_GET, 200, began, visitor, request_id)
+            return response
+
+        return answer
 
     def _new_second(self, began: float) -> None:
         """The time of log lines, written out once a second."""

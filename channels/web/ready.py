@@ -56,6 +56,10 @@ class ReadyResponse(web.StreamResponse):
             return self
         return web.Response(headers=self._ready_head.headers, body=self._content)
 
+    def with_id(self, request_id: bytes) -> bytes:
+        """All bytes of the answer to a request of this id."""
+        return b"%b%b%b\r\n\r\n%b" % (self._begins, self._ready_head.lines(), request_id, self._content)
+
     @property
     def keep_alive(self) -> bool:
         """Only connections that stay open get such a response."""
@@ -66,8 +70,7 @@ class ReadyResponse(web.StreamResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("The client has gone.")
-        head = self._begins + self._ready_head.lines() + request[REQUEST_ID]
-        transport.write(b"%b\r\n\r\n%b" % (head, self._content))
+        transport.write(self.with_id(request[REQUEST_ID]))
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing remains to be sent."""

@@ -37,9 +37,10 @@ class Visitors:
     def of(self, request: web.BaseRequest) -> Visitor:
         """Who sent `request`. On a local socket that is its proxy, or `local`."""
         peer = request.remote or "local"
-        return self._direct.get(peer) or self._behind(peer, request)
+        return self._direct.get(peer) or self.behind(peer, request.headers.getall("X-Forwarded-For", ()))
 
-    def _behind(self, peer: str, request: web.BaseRequest) -> Visitor:
+    def behind(self, peer: str, forwarded: Sequence[str]) -> Visitor:
+        """Who sent a request with these X-Forwarded-For headers over a connection from `peer`."""
         if not self._is_proxy(peer):
             visitor = self._visitor(peer)
             if len(self._direct) >= MOST_KNOWN:
@@ -47,7 +48,7 @@ class Visitors:
             self._direct[peer] = visitor
             return visitor
         # The right-most address that none of our proxies has: what stands left of it anybody may have written.
-        hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+        hops = ",".join(forwarded).split(",")
         address = peer
         for hop in reversed(hops):
             hop = hop.strip()

@@ -15,11 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from cache.limits import Limit, Limits
 from cache.redis_connection import open_redis
+from channels.code_route import BY_CODE
 from channels.guesses import GuardedDesk
 from channels.public_api import PublicLookup
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
 from channels.web.duties import Duties
+from channels.web.front_door import AtOnce
 from channels.web.pages import WebPages
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors, networks
@@ -81,6 +83,8 @@ class Site:
     app: web.Application
     log: AccessLog
     at_hand: dict[str, PublicDossier]
+    at_once: AtOnce
+    visitors: Visitors
     written: bytearray = field(default_factory=bytearray)
 
     async def logged(self) -> list[dict[str, Any]]:
@@ -122,7 +126,7 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
             )
             log = AccessLog(written.extend)
             app = web.Application()
-            Duties(
+            duties = Duties(
                 visitors=visitors,
                 limits=limits,
                 lookup_limit=Limit.parse("lookup", limit),
@@ -131,7 +135,8 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
                 registry=registry,
                 secure=secure,
                 problem_page=pages.problem,
-            ).install(app)
+            )
+            duties.install(app)
             app.add_routes(pages.routes())
             lookup = PublicLookup(desk=guarded, at_hand=at_hand.get, visitors=visitors, secure=secure)
             app.add_routes(lookup.routes())
@@ -147,6 +152,8 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
                 app=app,
                 log=log,
                 at_hand=at_hand,
+                at_once=duties.at_once(BY_CODE, lookup.ready),
+                visitors=visitors,
                 written=written,
             )
             opened.append(site)

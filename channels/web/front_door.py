@@ -1,0 +1,198 @@
+"""Answers the busiest question before the framework hears of it: a plain GET of a look-up that is ready.
+
+Two thirds of what a look-up that is at hand costs is the framework around it (docs/decisions/0008). So each connection
+begins here. As long as it asks nothing but plain look-ups whose answers are ready, they are written straight to it,
+with every duty done: limit, id, figures, access log, headers. At the first byte of anything else the connection is
+handed to aiohttp with that byte, for good. Nothing is parsed here that could be misread: a request counts as plain
+when it came in one piece and every header it has is on a short list of those that change nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import cast
+
+from channels.web.visitors import Visitor, Visitors
+
+_BEGINS = b"GET /api/v1/lookup/"
+_ENDS = b" HTTP/1.1"
+_BREAK = b"\r\n"
+_HEAD_ENDS = b"\r\n\r\n"
+MOST_HEAD = 4_096  # bytes; what is longer is for aiohttp to measure
+MOST_KNOWN = 20_000  # header blocks whose sender is known
+SILENCE = 10.0  # seconds until a connection that asked nothing is closed
+KEEP_ALIVE = 75.0  # seconds between two questions
+SWEEP = 5.0  # seconds between two looks at who is silent
+
+# Headers that change nothing about the answer. What is not here, is repeated, or has another value, is not plain.
+_HARMLESS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "cache-control", "connection", "cookie", "dnt", "host", "pragma"}
+    | {"priority", "referer", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-fetch-dest", "sec-fetch-mode"}
+    | {"sec-fetch-site", "sec-fetch-user", "sec-gpc", "upgrade-insecure-requests", "user-agent", "x-forwarded-for"}
+    | {"x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+)
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+_FORWARDED = "x-forwarded-for"
+
+# The whole response to a target, or None when it is not ready or may not be given: `asked(target, visitor)`.
+AtOnce = Callable[[str, Visitor], bytes | None]
+
+
+class FrontDoor:
+    """Where connections come in: a protocol factory for `loop.create_server`.
+
+    `at_once` answers what is ready; `framework` makes aiohttp's protocol for everything else.
+    """
+
+    def __init__(self, *, at_once: AtOnce, visitors: Visitors, framework: Callable[[], asyncio.Protocol]) -> None:
+        self.framework = framework
+        self._at_once = at_once
+        self._visitors = visitors
+        self._known: dict[tuple[str, bytes], Visitor] = {}  # by peer and header block
+        self._waiting: set[_Guest] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> asyncio.Protocol:
+        """The protocol of one more connection."""
+        return _Guest(self)
+
+    def answer(self, data: bytes, peer: str) -> bytes | None:
+        """The response to `data` if it is one plain look-up whose answer is ready."""
+        if not data.startswith(_BEGINS) or not data.endswith(_HEAD_ENDS):
+            return None
+        line = data.find(_BREAK)
+        head = data[line + 2 :]
+        visitor = self._known.get((peer, head)) or self._meet(peer, head)
+        if visitor is None or not data.endswith(_ENDS, 0, line):
+            return None
+        try:
+            target = data[4 : line - len(_ENDS)].decode("ascii")
+        except UnicodeDecodeError:
+            return None
+        return self._at_once(target, visitor)
+
+    def _meet(self, peer: str, head: bytes) -> Visitor | None:
+        """Who sends such a header block; None when it is not plain."""
+        forwarded = _forwarded_in(head)
+        if forwarded is None:
+            return None
+        visitor = self._visitors.behind(peer, forwarded)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[peer, head] = visitor
+        return visitor
+
+    def entered(self, guest: "_Guest") -> None:
+        """A connection waits for its next question here."""
+        self._waiting.add(guest)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP, self._close_silent)
+
+    def left(self, guest: "_Guest") -> None:
+        """It is gone, or aiohttp's."""
+        self._waiting.discard(guest)
+
+    def _close_silent(self) -> None:
+        self._sweep = None
+        now = monotonic()
+        for guest in [guest for guest in self._waiting if guest.silent_until < now]:
+            guest.close()
+        if self._waiting:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP, self._close_silent)
+
+    def close(self) -> None:
+        """Close every connection that waits here."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for guest in list(self._waiting):
+            guest.close()
+
+
+class _Guest(asyncio.Protocol):
+    """One connection: ours while it asks only what is ready, then aiohttp's."""
+
+    __slots__ = ("_door", "_framework", "_peer", "_transport", "silent_until")
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._door = door
+        self._framework: asyncio.Protocol | None = None
+        self._peer = "local"
+        self.silent_until = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self._peer = str(peer[0])
+        self.silent_until = monotonic() + SILENCE
+        self._door.entered(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._framework is not None:
+            self._framework.data_received(data)
+            return
+        answer = self._door.answer(data, self._peer) if len(data) <= MOST_HEAD else None
+        if answer is None:
+            self._hand_over().data_received(data)
+            return
+        self._transport.write(answer)
+        self.silent_until = monotonic() + KEEP_ALIVE
+
+    def _hand_over(self) -> asyncio.Protocol:
+        self._door.left(self)
+        self._framework = self._door.framework()
+        self._framework.connection_made(self._transport)
+        return self._framework
+
+    def eof_received(self) -> bool | None:
+        return None if self._framework is None else self._framework.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._door.left(self)
+        if self._framework is not None:
+            self._framework.connection_lost(exc)
+
+    # A client that does not read its answers is not asked for more questions.
+
+    def pause_writing(self) -> None:
+        if self._framework is not None:
+            self._framework.pause_writing()
+        else:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._framework is not None:
+            self._framework.resume_writing()
+        else:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Say no more."""
+        self._door.left(self)
+        self._transport.close()
+
+
+def _forwarded_in(head: bytes) -> tuple[str, ...] | None:
+    """The X-Forwarded-For of a header block, or None when the block is not plain (RFC 9112 5)."""
+    try:
+        lines = head.decode("ascii").split("\r\n")
+    except UnicodeDecodeError:
+        return None
+    *fields, last, end = lines
+    if last or end:  # more than one head, or none
+        return None
+    seen: dict[str, str] = {}
+    for field in fields:
+        name, colon, value = field.partition(":")
+        key = name.lower()
+        if not colon or key not in _HARMLESS or key in seen or not _NAME.issuperset(name) or not _visible(value):
+            return None
+        seen[key] = value.strip()
+    if "host" not in seen or seen.get("connection", "keep-alive").lower() != "keep-alive":
+        return None
+    return (seen[_FORWARDED],) if _FORWARDED in seen else ()
+
+
+def _visible(value: str) -> bool:
+    return all(" " <= character <= "~" or character == "\t" for character in value)
