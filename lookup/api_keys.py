@@ -32,6 +32,7 @@ class Scope(StrEnum):
     DOSSIERS_WRITE = "dossiers:write"
     EVENTS_WRITE = "events:write"
     DOSSIERS_READ = "dossiers:read"
+    RECEIPTS_PRINT = "receipts:print"
 
 
 class KeyKind(StrEnum):

@@ -1,7 +1,7 @@
 """The small tables everybody needs, in memory: offices, procedures, status words, feeds, the working calendar."""
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -99,6 +99,10 @@ class Registry:
     def agency(self, agency_id: int) -> Agency | None:
         """The office in one period, by our id."""
         return self._tree.agencies.get(agency_id)
+
+    def agencies(self) -> Iterable[Agency]:
+        """Every office as last known, closed ones too."""
+        return (periods[-1] for periods in self._tree.periods.values())
 
     def agency_by_code(self, code: str, on_day: date | None = None) -> Agency | None:
         """The office of `code` as it was on a day; without one, as last known, closed or not."""

@@ -34,8 +34,10 @@ from channels.agency_api.payloads import DOSSIERS, DossierPayload, EventPayload,
 from channels.agency_api.portal import Portal
 from channels.agency_api.portal_sorting import PortalSorting
 from channels.agency_api.reading_back import ReadingBack
+from channels.agency_api.receipts import ReceiptCalls
 from channels.agency_api.tallies import Named, Tally, answer_to_one, error_said, item_error
 from channels.agency_api.understanding import Understanding
+from channels.receipts.printing import Printing
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors
 from database.pool import DATABASE_AWAY, Connection, Database, Role
@@ -46,6 +48,7 @@ from lookup.api_keys import Scope
 from lookup.changes import MAX_BATCH, StatusEvent
 from lookup.codes import canonical
 from lookup.idempotency import GivenAnswer, OncePerKey, sweep
+from lookup.receipts import Receipts
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from lookup.sender_words import ApplicantKinds
@@ -75,6 +78,7 @@ class AgencyApi:
         limit: Limit,
         visitors: Visitors,
         pages: Pages,
+        printing: Printing,
     ) -> None:
         understanding = Understanding(registry)
         self._database = database
@@ -95,6 +99,7 @@ class AgencyApi:
             sorting=PortalSorting(understanding, ApplicantKinds(database), registry),
             reading_back=self._reading_back,
         )
+        self._receipts = ReceiptCalls(admission=self._admission, receipts=Receipts(database, seal), printing=printing)
         self._documentation = Documentation(pages)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -108,6 +113,8 @@ class AgencyApi:
             web.post("/api/v1/dossiers", guarded(self.post_dossiers)),
             web.post("/api/v1/events", guarded(self.post_events)),
             web.options("/api/v1/events", self.greet_events),
+            web.post("/api/v1/receipts", guarded(self._receipts.print)),
+            web.delete("/api/v1/receipts/{code}", guarded(self._receipts.revoke)),
             *self._portal.routes(),
             *self._documentation.routes(),
         ]

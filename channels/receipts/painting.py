@@ -1,9 +1,10 @@
 """Painters: one drawing as PDF, as a black and white picture for thermal printers and screens, or as SVG."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from io import BytesIO
+from itertools import chain
 from xml.sax.saxutils import escape
 
 from PIL import Image, ImageDraw, ImageFont
@@ -24,17 +25,19 @@ _COMPRESSION = 3  # of 9: a third larger than the smallest file, in a quarter of
 _one_pdf_at_a_time = threading.Lock()  # reportlab keeps its typefaces in one place for all documents
 
 
-def pdf(sheets: Sequence[Sheet]) -> bytes:
-    """One page a sheet. Text can be searched and read aloud; its typefaces are embedded."""
+def pdf(sheets: Iterable[Sheet]) -> bytes:
+    """One page a sheet, of which there is at least one. Text can be searched and read aloud."""
+    coming = iter(sheets)
+    first = next(coming)
     with _one_pdf_at_a_time:
         _register_typefaces()
-        written, first = BytesIO(), sheets[0]
-        canvas = Canvas(
-            written, pageCompression=1, lang=first.slip.language.value, initialFontName=Weight.REGULAR.value
-        )
-        canvas.setTitle(f"{first.slip.title} {first.slip.code}" if len(sheets) == 1 else first.slip.title)
+        written = BytesIO()
+        canvas = Canvas(written, pageCompression=1, lang=first.slip.language, initialFontName=Weight.REGULAR.value)
         canvas.setAuthor(first.slip.office)
-        for sheet in sheets:
+        canvas.setTitle(f"{first.slip.title} {first.slip.code}")
+        for n, sheet in enumerate(chain([first], coming)):
+            if n == 1:
+                canvas.setTitle(first.slip.title)
             canvas.setPageSize((sheet.width * mm, sheet.height * mm))
             _paint_pdf(canvas, sheet)
             canvas.showPage()

@@ -1,14 +1,12 @@
 """What a slip says, in the citizen's language, before anybody knows how wide its paper is."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
-from urllib.parse import quote, urlsplit
 
 from domain.agency import Agency
 from domain.language import Language
-from lookup.receipt_tokens import Receipt, ReceiptKeys
-from lookup.receipts import SlipFacts
+from lookup.receipt_tokens import Receipt
 from lookup.wording import Words, day, long_day
 
 _WORDS = Words("channels.receipts")
@@ -89,55 +87,46 @@ class Slip:
 
 
 def slip(
-    facts: SlipFacts,
     receipt: Receipt,
+    token: str,
     *,
     office: Agency,
-    keys: ReceiptKeys,
+    procedure_name: str | None,
     ways: WaysToAsk,
     language: Language = Language.VIETNAMESE,
     secret: str | None = None,
+    chat_token: str | None = None,
     links: frozenset[Link] = frozenset(),
 ) -> Slip:
-    """The slip of one dossier with a token of its own; `secret` is printed as given."""
+    """The slip of `receipt`, whose tokens are given; `secret` is printed as it is, `office` received the dossier."""
 
     def say(key: str, **values: object) -> str:
         return _WORDS.say(language, f"slip.{key}", **values)
 
     english = language is Language.ENGLISH and office.name_en
+    due = long_day(receipt.due_on, language) if receipt.due_on else say("no_due")
+    facts = (
+        Fact(label=say("procedure"), value=procedure_name or ""),
+        Fact(label=say("received"), value=day(receipt.received_on) if receipt.received_on else ""),
+        Fact(label=say("due"), value=due[:1].upper() + due[1:], strong=True),
+        Fact(label=say("secret"), value=secret or "", strong=True),
+    )
     return Slip(
         language=language,
         title=say("title"),
         office=office.name_en if english else office.name,
         phone=say("phone", phone=office.phone) if office.phone else "",
         code_label=say("code"),
-        code=facts.code,
-        facts=_facts(facts, receipt, language, secret),
-        address=ways.receipt_url(keys.issue(receipt)),
+        code=receipt.code,
+        facts=tuple(fact for fact in facts if fact.value),
+        address=ways.receipt_url(token),
         scan=say("scan"),
-        ways=_ways(facts.code, ways, language),
+        ways=_ways(receipt.code, ways, language),
         keep=say("keep"),
         check=say("check", address=f"{ways.shown_url}{CHECK_PATH}"),
-        small_codes=_small_codes(receipt, keys, ways, links),
+        small_codes=tuple(_small_codes(receipt.code, chat_token, ways, links)),
         specimen=say("specimen") if receipt.specimen else "",
     )
-
-
-def _facts(facts: SlipFacts, receipt: Receipt, language: Language, secret: str | None) -> tuple[Fact, ...]:
-    def fact(key: str, value: str | None, *, strong: bool = False) -> list[Fact]:
-        return [Fact(label=_WORDS.say(language, f"slip.{key}"), value=value, strong=strong)] if value else []
-
-    due = long_day(receipt.due_on, language) if receipt.due_on else _WORDS.say(language, "slip.no_due")
-    return (
-        *fact("procedure", facts.procedure_name),
-        *fact("received", _date(receipt.received_on)),
-        *fact("due", due[:1].upper() + due[1:], strong=True),
-        *fact("secret", secret, strong=True),
-    )
-
-
-def _date(when: date | None) -> str | None:
-    return day(when) if when else None
 
 
 def _ways(code: str, ways: WaysToAsk, language: Language) -> tuple[str, ...]:
@@ -152,13 +141,11 @@ def _ways(code: str, ways: WaysToAsk, language: Language) -> tuple[str, ...]:
     return (*sms, ", ".join(way.replace(" ", _UNBROKEN) for way in online))
 
 
-def _small_codes(receipt: Receipt, keys: ReceiptKeys, ways: WaysToAsk, links: frozenset[Link]) -> tuple[SmallCode, ...]:
+def _small_codes(code: str, chat_token: str | None, ways: WaysToAsk, links: frozenset[Link]) -> Iterable[SmallCode]:
     """Those asked for whose channel is open."""
-    found = []
     if Link.SMS in links and ways.sms_number:
         # Phones of both kinds read this form; of `sms:` addresses each reads its own.
-        found.append(SmallCode(label="SMS", content=f"SMSTO:{ways.sms_number}:HS {receipt.code}"))
-    if Link.TELEGRAM in links and ways.telegram and (token := keys.issue_for_chat(receipt)):
-        path = urlsplit(f"//{ways.telegram.removeprefix('https://')}")
-        found.append(SmallCode(label="Telegram", content=f"https://{path.netloc}{quote(path.path)}?start={token}"))
-    return tuple(found)
+        yield SmallCode(label="SMS", content=f"SMSTO:{ways.sms_number}:HS {code}")
+    if Link.TELEGRAM in links and ways.telegram and chat_token:
+        address = ways.telegram.removeprefix("https://")
+        yield SmallCode(label="Telegram", content=f"https://{address}?start={chat_token}")

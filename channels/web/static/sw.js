@@ -2,13 +2,20 @@
 "use strict";
 
 const FILES = "files", PAGES = "pages", ANSWERS = "answers";
+const SHELL = ["/", "/kiem-tra"];  // pages that work without a network
+const OFFICES = "/kiem-tra/co-quan.json";
 const MOST_ANSWERS = 5;
 
+async function store(path) {
+  const page = await fetch(path);
+  if (!page.ok) return;
+  const files = [...(await page.clone().text()).matchAll(/"(\/static\/[^"]+)"/g)].map((match) => match[1]);
+  await (await caches.open(PAGES)).put(path, page);
+  await (await caches.open(FILES)).addAll([...new Set(files)]);
+}
+
 self.addEventListener("install", (event) => event.waitUntil((async () => {
-  const home = await fetch("/");
-  const files = [...(await home.clone().text()).matchAll(/"(\/static\/[^"]+)"/g)].map((match) => match[1]);
-  await (await caches.open(PAGES)).put("/", home);
-  await (await caches.open(FILES)).addAll(files);
+  await Promise.all([...SHELL.map(store), offices(OFFICES).catch(() => null)]);
   await self.skipWaiting();
 })()));
 
@@ -23,7 +30,7 @@ async function page(request, url) {
   try {
     response = await fetch(request);
   } catch (error) {
-    const kept = (await caches.match(request)) || (await caches.match("/"));
+    const kept = (await caches.match(request)) || (await caches.match(SHELL.includes(url.pathname) ? url.pathname : "/"));
     if (!kept) throw error;
     return marked(kept);
   }
@@ -32,12 +39,22 @@ async function page(request, url) {
 }
 
 async function keep(request, url, response) {
-  if (url.pathname === "/" && !url.search) return (await caches.open(PAGES)).put("/", response);
+  if (SHELL.includes(url.pathname) && !url.search) return (await caches.open(PAGES)).put(url.pathname, response);
   if (url.pathname !== "/tra-cuu") return;
   const answers = await caches.open(ANSWERS);
   await answers.delete(request);
   await answers.put(request, response);
   for (const old of (await answers.keys()).slice(0, -MOST_ANSWERS)) await answers.delete(old);
+}
+
+async function offices(request) {
+  try {
+    const response = await fetch(request);
+    if (response.ok) await (await caches.open(PAGES)).put(OFFICES, response.clone());
+    return response;
+  } catch (error) {
+    return (await caches.match(OFFICES)) || Promise.reject(error);
+  }
 }
 
 async function marked(response) {
@@ -51,5 +68,6 @@ self.addEventListener("fetch", (event) => {
   const { request } = event, url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
   if (url.pathname.startsWith("/static/")) event.respondWith(file(request));
-  else if (request.mode === "navigate" && (url.pathname === "/" || url.pathname === "/tra-cuu")) event.respondWith(page(request, url));
+  else if (url.pathname === OFFICES) event.respondWith(offices(request));
+  else if (request.mode === "navigate" && [...SHELL, "/tra-cuu"].includes(url.pathname)) event.respondWith(page(request, url));
 });

@@ -17,6 +17,8 @@ from cache.limits import Limit, Limits
 from cache.redis_connection import open_redis
 from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
+from channels.receipts.printing import Printing
+from channels.receipts.slip import WaysToAsk
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
 from channels.web.duties import Duties
@@ -24,10 +26,12 @@ from channels.web.problems import Problem, problem_json
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors
 from database.pool import Connection, Database, Role
+from domain.civil_time import utc_now
 from lookup.api_keys import KeyKind, Scope, create_key
 from lookup.changes import Announcement
 from lookup.coalescing import CoalescingWriter
 from lookup.ingest import DossierWriter
+from lookup.receipt_tokens import ReceiptKeys
 from lookup.registry import Registry
 from lookup.sealing import Seal
 
@@ -136,6 +140,7 @@ class Stage:
         return int((await self.rows(f"SELECT count(*) AS n FROM {table}"))[0]["n"])  # noqa: S608
 
 
+RECEIPT_KEYS = ReceiptKeys([b"r" * 32])
 Open = Callable[..., Awaitable[Stage]]
 
 
@@ -164,6 +169,12 @@ async def open_stage(database: Database, redis_url: str, seal: Seal) -> AsyncIte
                 limit=limit or items_per_key("off"),
                 visitors=visitors,
                 pages=Pages(assets=Assets(PACKAGES), secure=False, packages=PACKAGES),
+                printing=Printing(
+                    keys=RECEIPT_KEYS,
+                    registry=registry,
+                    ways=WaysToAsk(public_url="https://motma.vn", sms_number="8088", telegram="t.me/motma_bot"),
+                    clock=utc_now,
+                ),
             )
             app = web.Application()
             app.router.add_routes(api.routes())

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from channels.receipts.slip import Link, Slip, WaysToAsk, slip
 from domain.agency import Agency
+from domain.civil_time import civil_day
 from domain.language import Language
-from lookup.receipt_tokens import ReceiptKeys
-from lookup.receipts import SlipFacts
+from lookup.receipt_tokens import Receipt, ReceiptKeys
 from tests.channels.web.sample_answers import OFFICE
 
 KEYS = ReceiptKeys([b"s" * 32])
@@ -47,17 +47,25 @@ def sample(
     specimen: bool = False,
 ) -> Slip:
     """A slip; arguments say what differs from the usual one."""
-    facts = SlipFacts(
+    receipt = Receipt(
         code=code,
-        receiving_agency=office.agency_id,
-        procedure_name=procedure,
-        received_at=ISSUED,
-        due_at=due_at,
-        void_before=None,
-        secret_digests=(),
+        office=office.code,
+        received_on=civil_day(ISSUED),
+        due_on=civil_day(due_at) if due_at else None,
+        issued_at=ISSUED,
+        specimen=specimen,
     )
-    receipt = facts.receipt(office.code, ISSUED, specimen=specimen)
-    return slip(facts, receipt, office=office, keys=KEYS, ways=ways, language=language, secret=secret, links=links)
+    return slip(
+        receipt,
+        KEYS.issue(receipt),
+        office=office,
+        procedure_name=procedure,
+        ways=ways,
+        language=language,
+        secret=secret,
+        chat_token=KEYS.issue_for_chat(receipt),
+        links=links,
+    )
 
 
 SLIPS = {
