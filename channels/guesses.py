@@ -245,7 +245,7 @@ class GuardedDesk:
         missing = {MISSES_PER_PREFIX.name: _HALF + 1, MISSES_PER_ORIGIN.name: 1}.get(limit.name, 0) - verdict.remaining
         if missing <= 0:
             return
-        if limit is MISSES_PER_PREFIX and not verdict.remaining and budget not in self.watched:
+        if limit is MISSES_PER_PREFIX and verdict.allowed and not verdict.remaining:  # the last one was taken
             # What somebody typed for a code of another scheme may be personal.
             log.warning("codes are being guessed", prefix=subject if is_agency_style(f"{subject}-1") else "foreign")
         self.watched.pop(budget, None)

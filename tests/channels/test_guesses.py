@@ -12,6 +12,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from cache.budgets import MISSES_PER_ORIGIN, MISSES_PER_PREFIX, WRONG_PROOFS_PER_DOSSIER
 from cache.limits import Limits
@@ -105,7 +106,9 @@ async def test_unknown_codes_of_one_office_and_day_run_out_for_everybody(guard: 
 
 
 async def test_a_refused_code_is_not_even_looked_up(guard: GuardedDesk, desk: PaperDesk) -> None:
-    await spend(guard, desk)
+    with capture_logs() as logs:
+        await spend(guard, desk)
+    assert logs == [{"event": "codes are being guessed", "log_level": "warning", "prefix": UNIT_DAY}]
     desk.codes_asked.clear()
     for code in (CODE, UNKNOWN):
         with pytest.raises(ProofNeeded):
