@@ -1,8 +1,10 @@
 """An Official Account as the app sends for it: calls with the shared access token, and what the answers mean."""
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +29,7 @@ RENEWAL_LIMIT = 3.5  # seconds; half the lease of a renewal
 LIFE = timedelta(hours=25)
 SHORTEST = 60  # seconds; a life under it is a mistake, and would use up token after token
 DIGITS = re.compile("[0-9]{1,7}", re.ASCII)
+TENDED_EVERY = 60.0  # seconds between looks whether the token is due
 HELD_BACK = 30.0  # seconds in which nothing is tried after a refusal of our account
 
 REFUSALS = Counter("motma_zalo_refusals", "Refusals by Zalo, by its error code.", ["code"])
@@ -147,6 +150,13 @@ class ZaloAccount:
         if not profile.is_verified:
             raise Invalid(f"The Official Account {profile.name} is not verified: Zalo sends nothing outside a chat.")
         return f"Official Account {profile.name}, package {profile.package_name or 'unknown'}"
+
+    async def tend(self, every: float = TENDED_EVERY) -> None:
+        """Renew when due though nothing is sent, for a refresh token unused for 3 months dies. Until cancelled."""
+        while True:
+            with suppress(TryLater):  # the log and `motma_provider_token_broken` tell why
+                await self._tokens.access()
+            await asyncio.sleep(every)
 
     async def _call(self, token: str, method: str, url: str, request: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """One call: the `data` of a success, or the refusal."""

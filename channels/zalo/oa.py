@@ -128,6 +128,10 @@ class ZaloChannel:
         """What Zalo says of the account and its templates."""
         return "; ".join([await self._account.examine(), *await self._templates.examine(self._account)])
 
+    async def tend(self) -> None:
+        """Keep the account's token from dying of silence."""
+        await self._account.tend()
+
     # --- in ---
 
     async def receive(self, request: web.Request) -> web.Response:

@@ -91,6 +91,10 @@ class ZnsGateway:
         """None of its own."""
         return []
 
+    async def tend(self) -> None:
+        """Keep the account's token from dying of silence."""
+        await self._account.tend()
+
     async def examine(self) -> str:
         """What Zalo says of the templates and of what may still be sent today."""
         said = await self._templates.examine(self._account)

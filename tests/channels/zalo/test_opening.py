@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channels.channel import Surroundings
+from channels.channel import Surroundings, Tended
 from channels.open_channels import OpenChannels, hook_secrets, manners, open_channels
 from channels.zalo.bot import ZALO_BOT
 from channels.zalo.oa import ZALO, ZaloChannel
@@ -69,6 +69,8 @@ async def test_each_opens_by_its_own_secret(around: Surroundings) -> None:
     assert zalo_names(everything) == {"zalo", "zns", "zalo_bot"}
     assert routes(everything) == {"/webhooks/zalo", "/webhooks/zalo-bot"}
     assert {ZALO, ZNS, ZALO_BOT} <= set(everything.senders())
+    tended = {channel.name for channel in everything.channels if isinstance(channel, Tended)}
+    assert {"zalo", "zns"} <= tended  # whose token dies of three months' silence
 
 
 async def test_settings_reach_the_channel(around: Surroundings) -> None:

@@ -137,6 +137,20 @@ async def test_a_token_due_soon_is_renewed_while_the_old_one_still_sends(
     await until(lambda: zalo.renewals == 2)
 
 
+async def test_a_token_is_renewed_when_due_though_nothing_is_sent(
+    account: ZaloAccount, zalo: ZaloStandIn, http: aiohttp.ClientSession, database: Database, seal: Seal
+) -> None:
+    await send(account)
+    await make_due(database)
+    zalo.fault("oauth", status=503)
+    restarted = asyncio.create_task(an_account(zalo, http, database, seal, renewing=QUICK).tend(every=0.05))
+    try:
+        await until(lambda: zalo.renewals == 2, within=10)  # the first try met the fault
+    finally:
+        restarted.cancel()
+    assert len(zalo.exchanges) == 3
+
+
 async def test_an_access_token_refused_again_at_once_does_not_burn_refresh_tokens(
     zalo: ZaloStandIn, http: aiohttp.ClientSession, database: Database, seal: Seal
 ) -> None:
