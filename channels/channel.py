@@ -95,8 +95,8 @@ class Opening:
     """How a channel is opened: each channel's file has one, named `OPENING`.
 
     The fields of the dataclass `settings` stand in the environment under `prefix` and their name in upper case. The
-    channel is off until the field `secret` is set; with no such field it needs no secret and is always open. `make`
-    raises `Malformed` for settings that are incomplete.
+    channel is off until the field `secret` is set, which guards it, or else the field `switch`, which guards nothing;
+    with neither it is always open. `make` raises `Malformed` for settings that are incomplete.
     `manner` is how one talks with the contacts it `reaches`; None where another file says so.
     """
 
@@ -106,3 +106,4 @@ class Opening:
     make: Callable[[Any, Surroundings], Channel]
     reaches: ChannelName
     manner: Manner | None = None
+    switch: str | None = None

@@ -68,7 +68,8 @@ def open_channels(read: ReadSettings, around: Surroundings) -> OpenChannels:
     opened = []
     for opening in _openings():
         settings = read(opening.settings, opening.prefix)
-        if opening.secret is None or getattr(settings, opening.secret):
+        key = opening.secret or opening.switch
+        if key is None or getattr(settings, key):
             opened.append(opening.make(settings, around))
     texts = None
     if around.limits is not None:
