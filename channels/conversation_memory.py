@@ -134,7 +134,7 @@ class Memory:
             stopped=known["stopped"],
             kind=heard.kind,
             manner=manner,
-            phone=heard.sender.address if manner.address_is_phone else self._seal.open(phone) if phone else None,
+            phone=_phone_of(heard.sender, manner) or (self._seal.open(phone) if phone else None),
             told=Told(code=known["told_code"], proven=known["told_proven"], newer=known["told_after"] < known["age"])
             if known["told_code"]
             else None,
@@ -152,6 +152,11 @@ class Memory:
 
     def _remembered(self, sealed: bytes | None) -> Remembered:
         return Remembered() if sealed is None else msgspec.json.decode(self._seal.open(sealed), type=Remembered)
+
+
+def _phone_of(sender: Contact, manner: Manner) -> str | None:
+    """The phone an address is; None in other channels, and for who keeps the number from us, as WhatsApp allows."""
+    return sender.address if manner.address_is_phone and sender.address.startswith("+") else None
 
 
 STATEMENTS = (RECALL, REMEMBER, FORGET)

@@ -207,8 +207,8 @@ class Inbox:
 
     async def _answer(self, message: _Leased) -> None:
         sender = self._sender(message)
-        if message.kind == IncomingKind.LEFT:
-            await self._settle(message, None, silent="left")
+        if message.kind in {IncomingKind.LEFT, IncomingKind.RETURNED}:
+            await self._settle(message, None, silent=message.kind)
             return
         manner = self._manner(sender)
         ours = sender.address.lstrip("+") == message.recipient.lstrip("+")  # our own number: we would talk to ourselves
@@ -253,7 +253,7 @@ class Inbox:
         """Who left the channel is told nothing there until back."""
         if message.kind == IncomingKind.LEFT:
             await self._subscriptions.left(connection, self._sender(message), inbound_id=message.inbound_id)
-        elif message.kind == IncomingKind.JOINED:
+        elif message.kind in {IncomingKind.JOINED, IncomingKind.RETURNED}:
             await self._subscriptions.returned(connection, self._sender(message), inbound_id=message.inbound_id)
 
     async def _act(self, connection: Connection, message: _Leased, turn: Turn) -> None:

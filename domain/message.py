@@ -13,7 +13,8 @@ class IncomingKind(StrEnum):
     """What reached us."""
 
     TEXT = "text"  # words, a button's words, what a code in a picture says
-    JOINED = "joined"  # opened the chat for the first time, or again: follow, /start, unblock
+    JOINED = "joined"  # opened the chat for the first time, or again: follow, /start
+    RETURNED = "returned"  # can be written to again, and says nothing yet: unblocked
     LEFT = "left"  # left the chat: unfollow, block
     OWN_PHONE = "own_phone"  # the platform vouches that the number in `text` (E.164) is the sender's own
 

@@ -118,6 +118,16 @@ async def test_who_leaves_is_told_nothing_until_back(core: Core) -> None:
     assert len(await replies(core)) == 1
 
 
+async def test_who_can_be_reached_again_but_says_nothing_is_told_nothing_yet(core: Core) -> None:
+    inbox = make_inbox(core)
+    async with working(inbox):
+        await inbox.heard(incoming("", number=1, kind=IncomingKind.LEFT))
+        await inbox.heard(incoming("", number=2, kind=IncomingKind.RETURNED))
+        await all_handled(core, 2)
+    assert await fetch(core, "SELECT source FROM opt_out") == []
+    assert await replies(core) == []
+
+
 async def test_coming_back_does_not_take_a_stop_back_that_was_said(core: Core) -> None:
     inbox = make_inbox(core)
     async with working(inbox):
