@@ -1,7 +1,10 @@
 """How often one chat may be written to: platforms count that beside what all messages together may be."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.errors import TryLater
@@ -10,38 +13,77 @@ MOST_WAIT = 1.5  # seconds a message waits here for its turn; one whose turn is 
 MOST_CHATS = 10_000  # remembered at once, beyond which those whose turn has passed are forgotten
 
 
+@dataclass(slots=True)
+class _Chat:
+    """One chat: when it may be written to again (monotonic seconds), when the next one put back should come."""
+
+    free: float = 0.0
+    back: float = 0.0
+    waiting: bool = False
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class ChatPace:
-    """Turns of each chat, `spacing` seconds apart, in this process."""
+    """Turns of each chat in this process, one at a time, `spacing` seconds after the one before was over.
 
-    def __init__(self, spacing: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    After its end, not its beginning: however long a call is on its way, the platform sees them no closer.
+    """
+
+    def __init__(self, spacing: float) -> None:
         self._spacing = spacing
-        self._clock = clock
-        self._free: dict[str, float] = {}  # when a chat may be written to again
-        self._back: dict[str, float] = {}  # when the next message put back should come again
+        self._chats: dict[str, _Chat] = {}
 
-    def turn(self, chat: str) -> float:
-        """Take the chat's next turn; the seconds until it comes.
+    @asynccontextmanager
+    async def turn(self, chat: str) -> AsyncIterator[None]:
+        """Wait for the chat's turn and hold it while inside.
 
-        Raises `TryLater` when it is further off than `MOST_WAIT`. Messages put back are told times `spacing` apart, so
-        that they do not all come back at once; they take their turn when they do.
+        Raises `TryLater` when somebody waits for it already, or it is further off than `MOST_WAIT`. Each message put
+        back is told a time of its own, so that they do not all come back at once.
         """
-        now = self._clock()
-        free = max(now, self._free.get(chat, now))
-        if free - now <= MOST_WAIT:
-            self._note(self._free, chat, free + self._spacing)
-            return free - now
-        back = max(free, self._back.get(chat, free))
-        self._note(self._back, chat, back + self._spacing)
-        raise TryLater("This chat is being written to already.", after=timedelta(seconds=back - now))
+        state = self._known(chat)
+        if state.waiting:
+            raise self._put_back(state)
+        state.waiting = True
+        try:
+            async with asyncio.timeout(MOST_WAIT):
+                await state.turn.acquire()
+        except TimeoutError:
+            raise self._put_back(state) from None
+        finally:
+            state.waiting = False
+        try:
+            pause = state.free - time.monotonic()
+            if pause > MOST_WAIT:
+                raise self._put_back(state)
+            await asyncio.sleep(max(0.0, pause))
+            try:
+                yield
+            finally:
+                state.free = max(state.free, time.monotonic() + self._spacing)
+        finally:
+            state.turn.release()
+
+    def _put_back(self, state: _Chat) -> TryLater:
+        now = time.monotonic()
+        told = max(now + self._spacing, state.free, state.back)
+        state.back = told + self._spacing
+        return TryLater("This chat is being written to already.", after=timedelta(seconds=told - now))
 
     def hold(self, chat: str, pause: timedelta) -> None:
         """Write nothing to the chat for `pause`: the platform said so."""
-        until = self._clock() + pause.total_seconds()
-        self._note(self._free, chat, max(until, self._free.get(chat, until)))
+        state = self._known(chat)
+        state.free = max(state.free, time.monotonic() + pause.total_seconds())
 
-    def _note(self, times: dict[str, float], chat: str, at: float) -> None:
-        times[chat] = at
-        if len(times) > MOST_CHATS:
-            now = self._clock()
-            for passed in [known for known, until in times.items() if until <= now]:
-                del times[passed]
+    def _known(self, chat: str) -> _Chat:
+        state = self._chats.get(chat)
+        if state is None:
+            if len(self._chats) >= MOST_CHATS:
+                self._forget()
+            state = self._chats[chat] = _Chat()
+        return state
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        for chat, state in list(self._chats.items()):
+            if max(state.free, state.back) <= now and not state.turn.locked() and not state.waiting:
+                del self._chats[chat]

@@ -4,12 +4,14 @@ The readers, zxing-cpp and Pillow, come with the extra `pictures`; without them 
 """
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import structlog
 
 from domain.vietnamese import clean
+from lookup.code_finder import ReadingKind, find, read
 
 MOST_PICTURE = 5 * 1024 * 1024  # bytes; a photograph sent in a chat has a few hundred thousand
 MOST_PIXELS = 25_000_000  # before anything is unpacked
@@ -19,7 +21,22 @@ MOST_TEXT = 1_000  # characters; a receipt's address has about two hundred
 # Unpacking and searching takes tenths of a second of a core: one picture at a time, so that it takes nobody's turn.
 _READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="picture")
 
+_CITIZEN_CARD = re.compile(r"[0-9]{12}\|")  # what the QR code of a citizen's identity card begins with
+
 log = structlog.get_logger()
+
+
+async def slip_in(picture: bytes, *, public_url: str) -> str:
+    """The dossier code, or the address of a receipt of ours, that `picture` shows; '' for anything else.
+
+    What other codes say, an identity card's above all, is nothing we were told, and goes no further.
+    """
+    said = await code_in(picture)
+    if _CITIZEN_CARD.match(said):
+        return ""
+    if read(said).kind is ReadingKind.RECEIPT_TOKEN:
+        return said if said.startswith(f"{public_url.rstrip('/')}/") else ""
+    return said if find(said, limit=1) else ""
 
 
 async def code_in(picture: bytes) -> str:

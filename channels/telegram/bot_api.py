@@ -21,6 +21,10 @@ class AnotherListens(TryLater):
     """Somebody else fetches the updates of this bot, or has set a webhook meanwhile."""
 
 
+class Flooded(TryLater):
+    """Too much at once, for this chat or in all; `after` says when again."""
+
+
 class TokenRefused(TryLater):
     """The Bot API does not know our token."""
 
@@ -105,7 +109,7 @@ def _refusal(told: _Answer, retry_after: timedelta | None) -> ServiceError:
     said = f"Telegram: {told.description[:150]}"
     if told.error_code == 429 or told.parameters.retry_after:
         wished = timedelta(seconds=told.parameters.retry_after) if told.parameters.retry_after > 0 else retry_after
-        return TryLater(said, after=min(wished, LONGEST_PAUSE) if wished is not None else None)
+        return Flooded(said, after=min(wished, LONGEST_PAUSE) if wished is not None else None)
     if told.error_code == 403:  # blocked, deactivated, kicked, never written to us
         return Gone(said)
     if told.error_code == 409:

@@ -8,9 +8,9 @@ to two minutes, for a day, and Retry-After is honoured. There are no reports of 
 import asyncio
 import random
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -18,20 +18,23 @@ import msgspec
 import structlog
 from aiohttp import web
 from telegram import InlineKeyboardMarkup, Update, WebhookInfo
+from telegram.constants import MessageLimit
 
 from channels.channel import IGNORED, Heard
 from channels.chat_pace import ChatPace
 from channels.hook_secrets import is_one_of, secrets_of
-from channels.pictures import MOST_PICTURE, code_in
-from channels.telegram.bot_api import AnotherListens, BotApi
-from channels.telegram.messages import keyboard, menu, parts
+from channels.pictures import MOST_PICTURE, slip_in
+from channels.side_by_side import side_by_side
+from channels.telegram.bot_api import AnotherListens, BotApi, Flooded
+from channels.telegram.messages import keyboard, menu
 from channels.telegram.opening import TELEGRAM, TelegramSettings
 from channels.telegram.updates import KINDS, NOTHING, Meaning, meaning
+from channels.text_parts import all_of, parts
 from channels.web.requests import small_body
 from database.supervision import place
 from domain.civil_time import utc_now
 from domain.contact import Contact
-from domain.errors import InDoubt, Malformed, ServiceError, TryLater, Undeliverable
+from domain.errors import Malformed, ServiceError, TryLater, Undeliverable
 from domain.language import Language
 from domain.message import HandedOver, Incoming, Outgoing
 
@@ -77,10 +80,10 @@ class TelegramChannel:
         self._bot_id = token[1]
         self._settings = settings
         self._api = BotApi(http, url=settings.api_url, token=token[0])
+        self._public_url = public_url
         self._heard = heard
         self._clock = clock
         self._pace = ChatPace(settings.chat_spacing)
-        self._busy = asyncio.Semaphore(AT_ONCE)
         self._offset = 0
         # Telegram delivers to https only. Where it cannot deliver, the role `bot` fetches.
         reachable = self._secrets and public_url.startswith("https://")
@@ -148,20 +151,13 @@ class TelegramChannel:
 
     async def _take_all(self, updates: list[dict[str, Any]]) -> None:
         """Record a batch, the updates of each chat in order. Raises what kept one from being recorded."""
-        chats: dict[str, list[tuple[int, Meaning]]] = defaultdict(list)
-        for update in updates:
-            understood = self._read(update)
-            chats[understood.chat].append((update["update_id"], understood))
+        understood = [(update["update_id"], self._read(update)) for update in updates]
 
-        async def take(chat: list[tuple[int, Meaning]]) -> None:
-            async with self._busy:
-                for update_id, understood in chat:
-                    if at_once := await self._take(update_id, understood):
-                        await self._call_at_once(**at_once)
+        async def take(update: tuple[int, Meaning]) -> None:
+            if at_once := await self._take(*update):
+                await self._call_at_once(**at_once)
 
-        for failure in await asyncio.gather(*(take(chat) for chat in chats.values()), return_exceptions=True):
-            if failure is not None:
-                raise failure
+        await side_by_side(((update[1].chat, update) for update in understood), take, at_once=AT_ONCE)
         self._offset = max((update["update_id"] + 1 for update in updates), default=self._offset)
 
     async def _call_at_once(self, method: str, **parameters: Any) -> None:  # noqa: ANN401 - JSON
@@ -204,10 +200,11 @@ class TelegramChannel:
         return understood.at_once if new or not understood.once else None
 
     async def _shown(self, file_id: str) -> str:
-        """What the code in a picture says, '' where there is none or it takes too long. The picture is not kept."""
+        """The code of the slip in a picture, '' where there is none or it takes too long. The picture is not kept."""
         try:
             async with asyncio.timeout(PICTURE_SECONDS):
-                return await code_in(await self._api.download(file_id, MOST_PICTURE))
+                picture = await self._api.download(file_id, MOST_PICTURE)
+                return await slip_in(picture, public_url=self._public_url)
         except (ServiceError, TimeoutError) as error:
             log.info("telegram's picture could not be fetched", error=type(error).__qualname__)
             return ""
@@ -219,27 +216,21 @@ class TelegramChannel:
         chat = message.to.address
         if not chat.isascii() or not chat.isdigit():
             raise Undeliverable("Only private chats are written to.")
-        *before, last = parts(message.text)
-        begun = False
-        try:
-            for text in before:
-                await self._write(chat, text, None)
-                begun = True
-            return await self._write(chat, last, keyboard(message.choices))
-        except TryLater as error:
-            if begun:
-                raise InDoubt("Only a part of the message was taken.") from error
-            raise
+        *before, last = parts(message.text, MessageLimit.MAX_TEXT_LENGTH)
+        return await all_of(
+            *(partial(self._write, chat, text, None) for text in before),
+            partial(self._write, chat, last, keyboard(message.choices)),
+        )
 
     async def _write(self, chat: str, text: str, buttons: InlineKeyboardMarkup | None) -> HandedOver:
-        await asyncio.sleep(self._pace.turn(chat))
         parameters: dict[str, Any] = {"chat_id": int(chat), "text": text, "link_preview_options": {"is_disabled": True}}
         if buttons is not None:
             parameters["reply_markup"] = buttons.to_dict()
         try:
-            sent = await self._api.call("sendMessage", **parameters)
+            async with self._pace.turn(chat):
+                sent = await self._api.call("sendMessage", **parameters)
         except TryLater as error:
-            if error.after is not None:
+            if error.after is not None and isinstance(error, Flooded):
                 self._pace.hold(chat, error.after)
             raise
         known = sent.get("message_id") if isinstance(sent, dict) else None

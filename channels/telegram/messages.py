@@ -1,4 +1,4 @@
-"""What we write, in Telegram's terms: texts within its length, buttons, the menu of commands.
+"""What we write, in Telegram's terms: buttons, the menu of commands.
 
 Texts go out plain, without a parse mode: whatever an agency wrote stays words, and there is nothing to escape. No
 preview is made of an address in them, for Telegram would open it, and a receipt's address is for its holder alone.
@@ -7,7 +7,7 @@ preview is made of an address in them, for Telegram would open it, and a receipt
 from collections.abc import Sequence
 
 from telegram import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.constants import InlineKeyboardButtonLimit, MessageLimit
+from telegram.constants import InlineKeyboardButtonLimit
 
 from domain.language import Language
 from domain.message import Choice
@@ -20,19 +20,6 @@ ROW_LABELS = 30
 ROW_BUTTONS = 5
 
 _COMMANDS = ("look_up", "follow", "mute", "feedback", "stop_all", "resume", "other_language", "help")
-
-
-def parts(text: str, most: int = MessageLimit.MAX_TEXT_LENGTH) -> list[str]:
-    """`text` as messages of at most `most` UTF-16 units, as Telegram counts; cut at line ends where there are any."""
-    found = []
-    rest = text.strip()
-    while rest:
-        room = _fitting(rest, most)
-        if room < len(rest):
-            room = max(rest.rfind("\n", 1, room + 1), 0) or max(rest.rfind(" ", 1, room + 1), 0) or room
-        found.append(rest[:room].rstrip())
-        rest = rest[room:].lstrip()
-    return found or [text]
 
 
 def keyboard(choices: Sequence[Choice]) -> InlineKeyboardMarkup | None:
@@ -57,15 +44,3 @@ def menu(language: Language) -> list[BotCommand]:
         BotCommand(WORDS.say(language, f"command.{command}.name"), WORDS.say(language, f"command.{command}"))
         for command in _COMMANDS
     ]
-
-
-def _fitting(text: str, most: int) -> int:
-    """How many characters of `text` take at most `most` UTF-16 units."""
-    if len(text) * 2 <= most:
-        return len(text)
-    units = 0
-    for place, character in enumerate(text):
-        units += 1 + (ord(character) > 0xFFFF)
-        if units > most:
-            return place
-    return len(text)

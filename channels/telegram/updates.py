@@ -22,7 +22,7 @@ WORDS = Words("channels.telegram")
 # What we ask Telegram to send us. Everything else is acknowledged and forgotten should it come all the same.
 KINDS = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 
-_COMMAND = re.compile(r"/([a-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
+_START = re.compile(r"/start(?:@\w+)?(?:\s+(\S+))?", re.IGNORECASE)
 _AWAY = frozenset({ChatMember.LEFT, ChatMember.BANNED})  # in a private chat 'kicked' is 'blocked'
 
 
@@ -75,7 +75,7 @@ def _came_or_went(change: ChatMemberUpdated) -> Meaning:
     chat = _chat(change.chat.id)
     was_away, is_away = change.old_chat_member.status in _AWAY, change.new_chat_member.status in _AWAY
     if change.chat.type == ChatType.PRIVATE:
-        kind = IncomingKind.LEFT if is_away else IncomingKind.JOINED
+        kind = IncomingKind.LEFT if is_away else IncomingKind.RETURNED  # the app then sends /start
         return Meaning(chat=chat, kind=kind, at=change.date)
     if change.chat.type == ChatType.CHANNEL or is_away or not was_away:
         return NOTHING
@@ -109,19 +109,16 @@ def _chat(number: int) -> str:
 
 
 def _typed(text: str) -> tuple[IncomingKind, str]:
-    """Words, or a command as the words it stands for: `/theodoi …` is 'theodoi …'.
+    """Words as they are: the conversation reads commands, too. `/start` alone opens the chat.
 
-    `/start` alone opens the chat. What a deep link carries behind it (at most 64 of A-Za-z0-9_-, so no receipt's whole
-    token) stays as it is: `/start <payload>`.
+    What a deep link carries behind it (at most 64 of A-Za-z0-9_-, so no receipt's whole token) is passed on as it came:
+    `/start <payload>`.
     """
     text = clean(text)
-    command = _COMMAND.fullmatch(text)
-    if command is None:
+    start = _START.fullmatch(text)
+    if start is None:
         return IncomingKind.TEXT, text
-    name, rest = command[1].lower(), (command[2] or "").strip()
-    if name == "start":
-        return (IncomingKind.TEXT, f"/start {rest}") if rest else (IncomingKind.JOINED, "")
-    return IncomingKind.TEXT, f"{name} {rest}".strip()
+    return (IncomingKind.TEXT, f"/start {start[1]}") if start[1] else (IncomingKind.JOINED, "")
 
 
 def _phone(contact: Contact) -> str:

@@ -1,60 +1,91 @@
-"""The turns of one chat, on a clock of our own."""
+"""The turns of one chat, in real but short time."""
 
+import asyncio
+import time
 from datetime import timedelta
 
 import pytest
 
 from channels import chat_pace
-from channels.chat_pace import MOST_WAIT, ChatPace
+from channels.chat_pace import ChatPace
 from domain.errors import TryLater
 
 
-class Clock:
-    """Seconds, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_one_chat_waits_and_others_do_not() -> None:
-    pace = ChatPace(1.0, clock=Clock())
-    assert [pace.turn("an"), pace.turn("binh"), pace.turn("an"), pace.turn("binh")] == [0, 0, 1, 1]
+async def test_one_chat_waits_and_others_do_not() -> None:
+    pace = ChatPace(0.1)
+    began = time.monotonic()
+    async with pace.turn("an"), pace.turn("binh"):
+        assert time.monotonic() - began < 0.05
+    async with pace.turn("an"):
+        assert time.monotonic() - began >= 0.1
 
 
-def test_a_message_whose_turn_is_far_off_goes_back_and_each_to_a_time_of_its_own() -> None:
-    clock = Clock()
-    pace = ChatPace(1.0, clock=clock)
-    assert [pace.turn("an"), pace.turn("an")] == [0, 1]
+async def test_the_next_turn_comes_after_the_one_before_is_over_however_long_that_took() -> None:
+    pace = ChatPace(0.05)
+    ended: list[float] = []
+
+    async def write(took: float) -> None:
+        async with pace.turn("an"):
+            began.append(time.monotonic())
+            await asyncio.sleep(took)
+        ended.append(time.monotonic())
+
+    began: list[float] = []
+    await asyncio.gather(write(0.2), write(0.0))
+    assert began[1] - ended[0] >= 0.045
+
+
+async def test_a_message_whose_turn_is_far_off_goes_back_and_each_to_a_time_of_its_own() -> None:
+    pace = ChatPace(1.0)
     told = []
-    for _ in range(3):
-        with pytest.raises(TryLater) as put_back:
-            pace.turn("an")
-        told.append(put_back.value.after)
-    assert told == [timedelta(seconds=seconds) for seconds in (2, 3, 4)]
-    for seconds in (2, 3, 4):
-        clock.now = 100.0 + seconds
-        assert pace.turn("an") <= MOST_WAIT
+    async with pace.turn("an"):
+        waiting = asyncio.create_task(_write(pace))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            with pytest.raises(TryLater) as put_back:
+                await _write(pace)
+            assert put_back.value.after is not None
+            told.append(put_back.value.after.total_seconds())
+    assert [round(seconds) for seconds in told] == [1, 2, 3]
+    await waiting
 
 
-def test_what_the_platform_says_is_kept() -> None:
-    clock = Clock()
-    pace = ChatPace(1.0, clock=clock)
+async def test_who_waits_for_one_that_does_not_end_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_pace, "MOST_WAIT", 0.05)
+    pace = ChatPace(0.01)
+    async with pace.turn("an"):
+        with pytest.raises(TryLater):
+            await _write(pace)
+    await _write(pace)
+
+
+async def test_what_the_platform_says_is_kept() -> None:
+    pace = ChatPace(0.01)
     pace.hold("an", timedelta(seconds=30))
     with pytest.raises(TryLater) as put_back:
-        pace.turn("an")
-    assert put_back.value.after == timedelta(seconds=30)
-    clock.now += 30
-    assert pace.turn("an") == 0
+        await _write(pace)
+    assert put_back.value.after is not None
+    assert timedelta(seconds=29) < put_back.value.after <= timedelta(seconds=30)
 
 
-def test_chats_whose_turn_has_passed_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_turn_that_fails_is_over_too() -> None:
+    pace = ChatPace(0.01)
+    with pytest.raises(ValueError, match="refused"):
+        async with pace.turn("an"):
+            raise ValueError("refused")
+    await _write(pace)
+
+
+async def test_chats_whose_turn_has_passed_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_pace, "MOST_CHATS", 10)
-    clock = Clock()
-    pace = ChatPace(1.0, clock=clock)
-    for chat in range(30):
-        clock.now += 0.5
-        pace.turn(str(chat))
-    assert len(pace._free) <= 10
+    pace = ChatPace(0.0)
+    async with pace.turn("an"):
+        for chat in range(30):
+            await _write(pace, str(chat))
+        assert len(pace._chats) <= 11
+        assert "an" in pace._chats
+
+
+async def _write(pace: ChatPace, chat: str = "an") -> None:
+    async with pace.turn(chat):
+        pass

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from channels import pictures
-from channels.pictures import code_in
+from channels.pictures import code_in, slip_in
 
 ADDRESS = "https://motma.example/r/" + "Ab3_-" * 30
 
@@ -67,3 +67,20 @@ async def test_no_broken_picture_raises(noise: bytes, at: int, kind: str) -> Non
     whole = _packed(_qr(ADDRESS), kind)
     assert await code_in(whole[:at] + noise + whole[at + len(noise) :]) in {"", ADDRESS}
     assert await code_in(noise) == ""
+
+
+CARD = "001085012345|012345678|Nguyễn Văn An|01011985|Nam|Phường Sông Bằng, H05.16-261102-0001|01012022"
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("H05.16-261102-0001", "H05.16-261102-0001"),
+        ("https://motma.example/r/" + "Ab3_-" * 30, "https://motma.example/r/" + "Ab3_-" * 30),
+        ("https://elsewhere.example/r/" + "Ab3_-" * 30, ""),
+        (CARD, ""),
+        ("WIFI:S:phuong;T:WPA;P:matkhau123;;", ""),
+    ],
+)
+async def test_only_what_a_slip_says_is_told(shown: str, told: str) -> None:
+    assert await slip_in(_packed(_qr(shown)), public_url="https://motma.example/") == told
