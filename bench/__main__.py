@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import against_peers, growth, ingest, key_design, lookup, to_gateway
+from bench import against_peers, growth, ingest, key_design, lookup, receipts, to_gateway
 from bench.machine import description, need, take_load_cpu
 from bench.measuring import Setting
 from bench.programs import ServerEnded, WrongAnswers
@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[Setting], Awaitable[list[Finding]]]] = {
     "single": ingest.single,
     "gateway": to_gateway.bench,
     "growth": growth.bench,
+    "receipts": receipts.bench,
     "key_design": key_design.bench,
 }
 

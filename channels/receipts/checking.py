@@ -27,7 +27,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The verdict, and what must stand on a genuine slip, in the reader's words; '' for what its token does not say."""
+    """The verdict, and what must stand on the slip, in the reader's words; '' for what its token does not say.
+
+    `token` opens the dossier; a specimen's opens nothing.
+    """
 
     verdict: Verdict
     token: str = ""
@@ -48,7 +51,7 @@ def checked(pasted: str, keys: ReceiptKeys, registry: Registry, language: Langua
         return Checked(verdict=Verdict.FORGED)
     return Checked(
         verdict=Verdict.SPECIMEN if receipt.specimen else Verdict.GENUINE,
-        token=found[1],
+        token="" if receipt.specimen else found[1],
         office=_office(receipt, registry, language),
         code=receipt.code,
         received=day(receipt.received_on) if receipt.received_on else "",

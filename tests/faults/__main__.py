@@ -18,6 +18,7 @@ from tests.faults.evidence import Evidence
 from tests.faults.mutants import MUTANTS
 from tests.faults.no_loss import killed_postgresql, killed_processes
 from tests.faults.one_effect import any_order, bad_items, same_key
+from tests.faults.receipt_forgery import forged_receipts
 from tests.faults.rig import NO_MUTANT
 
 Proof = Callable[..., Awaitable[Evidence]]
@@ -73,6 +74,12 @@ PROOFS: dict[str, Proofs] = {
         partial(killed_postgresql, kills=3, rate=300, drained=True),
         partial(killed_postgresql, kills=5, rate=300, drained=True),
         ("commit_without_waiting",),
+    ),
+    "G43": Proofs(
+        partial(forged_receipts, tokens=10_000),
+        partial(forged_receipts, tokens=100_000),
+        partial(forged_receipts, tokens=1_000_000, asked=1_000),
+        ("any_signature",),
     ),
 }
 

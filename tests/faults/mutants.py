@@ -11,7 +11,7 @@ import redis.asyncio as redis
 from cache import answers, redis_connection, shared_answers
 from cache.breaker import Breaker
 from channels.agency_api import api, intake, kinds
-from lookup import idempotency, ingest
+from lookup import idempotency, ingest, receipt_tokens
 from lookup.changes import ItemResult, Outcome
 from lookup.ingest import DossierWriter
 from notifications import claims
@@ -156,6 +156,15 @@ def commit_without_waiting() -> None:
     postgres.SETTINGS |= {"synchronous_commit": "off", "wal_writer_delay": "10s"}
 
 
+def any_signature() -> None:
+    """G43: whatever stands where the signature should be is taken for one."""
+
+    def taken_for_one(form: int, key: Any, body: bytes, proof: bytes) -> bool:
+        return not body[0] & 15
+
+    receipt_tokens._proves = taken_for_one
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     NO_MUTANT: whole,
     **{
@@ -171,6 +180,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
             no_breaker,
             answers_kept_in_redis,
             commit_without_waiting,
+            any_signature,
         )
     },
 }

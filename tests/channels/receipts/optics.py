@@ -24,6 +24,15 @@ def rasterised(pdf: bytes, dots_per_inch: int, page: int = 0) -> Image.Image:
         document.close()
 
 
+def pages(pdf: bytes) -> int:
+    """How many there are."""
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        return len(document)
+    finally:
+        document.close()
+
+
 def page_text(pdf: bytes, page: int = 0) -> str:
     """The text of a page as a reader would copy it, on one line."""
     document = pypdfium2.PdfDocument(pdf)
