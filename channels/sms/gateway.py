@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import aiohttp
+
 from channels.sms.numbers import sender_address
 from channels.sms.plain import plain
 from domain.contact import ChannelName
@@ -64,6 +66,11 @@ class SmsGateway:
 def is_name(sender: str) -> bool:
     """Whether `sender` is a name (brandname, alphanumeric sender) and no number."""
     return any(character.isalpha() for character in sender)
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header by which we say who calls (RFC 7617)."""
+    return {"Authorization": aiohttp.encode_basic_auth(user, password, encoding="utf-8")}
 
 
 def required(channel: str, **given: object) -> None:

@@ -59,7 +59,7 @@ class RoutingSettings:
 
     `routes` names those that carry texts, by preference; all that can, in the order of the table of channels, unless
     given. `share` is how many of a hundred texts go by the second. `prefixes` may be texted besides Vietnamese mobile
-    phones. `senders` maps agencies to their names (`H05=UBND BacNinh,H05.16=SNV`). The rest are caps
+    phones. `senders` maps agencies to their names (`H05=UBNDBacNinh,H05.16=SNV`). The rest are caps
     (`channels.sms.allowances`) and the price of a segment in đồng.
     """
 
@@ -224,6 +224,6 @@ def agency_senders(setting: str) -> dict[str, str]:
         if pair.strip():
             code, _, name = (part.strip() for part in pair.partition("="))
             if not code or not is_name(name) or len(name) > LONGEST_NAME or not name.isascii():
-                raise Malformed(f"MOTMA_SMS_SENDERS is a list such as H05=UBND BacNinh; {pair.strip()!r} is not.")
+                raise Malformed(f"MOTMA_SMS_SENDERS is a list such as H05=UBNDBacNinh; {pair.strip()!r} is not.")
             senders[code] = name
     return senders

@@ -16,7 +16,7 @@ from channels.channel import Opening, Surroundings
 from channels.hook_secrets import admit, path_secrets
 from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import MOST_CALL, json_as, mended
-from channels.sms.gateway import SendingSettings, SmsGateway, required
+from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
 from channels.web.requests import small_body
 from domain.contact import ChannelName
@@ -86,7 +86,7 @@ class SpeedSmsChannel(SmsGateway):
         self.gives_receipts = bool(self._secrets)
         self._type = settings.sms_type
         self._api = f"{settings.api_url.rstrip('/')}/index.php"
-        self._auth = aiohttp.BasicAuth(settings.token or "", "x")
+        self._headers = basic(settings.token or "", "x")
         self._http = http
         self._reports = reports
 
@@ -116,11 +116,13 @@ class SpeedSmsChannel(SmsGateway):
             "sms_type": self._type,
             "sender": self.sender_of(message) or "",
         }
-        return _handed_over(await call_once(self._http, "POST", f"{self._api}/sms/send", json=wanted, auth=self._auth))
+        return _handed_over(
+            await call_once(self._http, "POST", f"{self._api}/sms/send", json=wanted, headers=self._headers)
+        )
 
     async def examine(self) -> str:
         """The account's balance."""
-        answer = await call_once(self._http, "GET", f"{self._api}/user/info", auth=self._auth)
+        answer = await call_once(self._http, "GET", f"{self._api}/user/info", headers=self._headers)
         said = json_as(Answer, answer.body) if answer.status == 200 else Answer(status=str(answer.status))
         if said.status != "success":
             raise ServiceError(f"SpeedSMS answers {said.code or said.status}: check MOTMA_SPEEDSMS_TOKEN.")

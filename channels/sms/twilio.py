@@ -25,7 +25,7 @@ from channels.channel import Heard, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import FORM, JSON, MOST_CALL, first, json_as, our_id, pairs, query_of, text_of
-from channels.sms.gateway import SendingSettings, SmsGateway, required
+from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
 from channels.web.requests import small_body
@@ -119,6 +119,7 @@ class TwilioChannel(SmsGateway):
         )
         self._keys = _signing_keys(settings, self._tokens)
         self._api = f"{settings.api_url.rstrip('/')}/2010-04-01/Accounts/{self._account}"
+        self._headers = basic(self._account, self._tokens[0].decode())
         self._ours = public_url.rstrip("/")
         self._addresses = _with_and_without_port(self._ours)
         self._http = http
@@ -182,6 +183,7 @@ class TwilioChannel(SmsGateway):
             not all(_NAME.fullmatch(name) for name in names)
             or any(names.count(name) > 1 for name in _READ)
             or not _SID.fullmatch(first(fields, "MessageSid"))
+            or first(fields, "From").rfind("+") > 0
             or not is_one_of(first(fields, "AccountSid"), (self._account.encode(),))
         ):
             raise _not_genuine()
@@ -216,21 +218,18 @@ class TwilioChannel(SmsGateway):
             "Body": self.written(message.text),
             "StatusCallback": f"{self._ours}/webhooks/twilio/status?mid={message.message_id}",
         }
-        answer = await call_once(self._http, "POST", f"{self._api}/Messages.json", data=form, auth=self._auth())
+        answer = await call_once(self._http, "POST", f"{self._api}/Messages.json", data=form, headers=self._headers)
         return _handed_over(answer)
 
     async def examine(self) -> str:
         """The account's balance."""
-        answer = await call_once(self._http, "GET", f"{self._api}/Balance.json", auth=self._auth())
+        answer = await call_once(self._http, "GET", f"{self._api}/Balance.json", headers=self._headers)
         if answer.status != 200:
             raise ServiceError(
                 f"Twilio answers {answer.status}: check MOTMA_TWILIO_ACCOUNT_SID and MOTMA_TWILIO_AUTH_TOKEN."
             )
         held = json_as(Balance, answer.body)
         return f"balance {held.balance} {held.currency}".strip()
-
-    def _auth(self) -> aiohttp.BasicAuth:
-        return aiohttp.BasicAuth(self._account, self._tokens[0].decode())
 
 
 def _handed_over(answer: ProviderAnswer) -> HandedOver:

@@ -22,7 +22,7 @@ from channels.channel import Channel, Heard, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import FORM, MOST_CALL, json_as, mended, our_id, pairs, query_of, text_of
-from channels.sms.gateway import SendingSettings, SmsGateway, required
+from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
 from channels.sms.parts import MOST_PARTS, Joiner, Part
@@ -263,7 +263,7 @@ class VonageChannel(VonageHooks, SmsGateway):
             self._http,
             "GET",
             f"{self._api}/account/get-balance",
-            auth=aiohttp.BasicAuth(self._api_key, self._api_secret),
+            headers=basic(self._api_key, self._api_secret),
         )
         if answer.status != 200:
             raise ServiceError(

@@ -22,7 +22,7 @@ from channels.channel import Channel, Heard, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import MOST_CALL, json_as, mended, our_id
-from channels.sms.gateway import SmsGateway, required
+from channels.sms.gateway import SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
 from channels.sms.segments import fits_gsm7
@@ -203,7 +203,7 @@ class VonageMessagesChannel(VonageMessagesHooks, SmsGateway):
         VonageMessagesHooks.__init__(self, settings, heard=heard, reports=reports, clock=clock)
         SmsGateway.__init__(self, settings, settings.sender)
         required("Vonage", MOTMA_VONAGE_API_SECRET=settings.api_secret, MOTMA_VONAGE_SENDER=self.senders)
-        self._auth = aiohttp.BasicAuth(self._api_key, settings.api_secret or "")
+        self._headers = basic(self._api_key, settings.api_secret or "")
         self._api = settings.api_url.rstrip("/")
         self._hook_url = f"{public_url.rstrip('/')}/webhooks/vonage/messages"
         self._http = http
@@ -223,12 +223,12 @@ class VonageMessagesChannel(VonageMessagesHooks, SmsGateway):
             "webhook_version": "v1",
         }
         return _handed_over(
-            await call_once(self._http, "POST", f"{self._api}/v1/messages", json=wanted, auth=self._auth)
+            await call_once(self._http, "POST", f"{self._api}/v1/messages", json=wanted, headers=self._headers)
         )
 
     async def examine(self) -> str:
         """Whether Vonage knows the account."""
-        answer = await call_once(self._http, "GET", f"{self._api}/v2/applications?page_size=1", auth=self._auth)
+        answer = await call_once(self._http, "GET", f"{self._api}/v2/applications?page_size=1", headers=self._headers)
         if answer.status != 200:
             raise ServiceError(
                 f"Vonage answers {answer.status}: check MOTMA_VONAGE_API_KEY and MOTMA_VONAGE_API_SECRET."

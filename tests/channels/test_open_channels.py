@@ -1,14 +1,18 @@
 """The table of channels: what has its secret is open, and only that."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
-from channels.channel import Gateway, Surroundings
-from channels.open_channels import ReadSettings, hook_secrets, open_channels
+from cache.limits import Limits
+from cache.redis_connection import open_redis
+from channels.channel import Gateway, Surroundings, Tended
+from channels.open_channels import ReadSettings, hook_secrets, manners, open_channels
 from channels.sms.kannel import KannelChannel
+from channels.sms.routing import RoutedSender
 from database.pool import Database
 from domain.contact import ChannelName
 from domain.errors import Malformed
@@ -71,6 +75,50 @@ async def test_kannel_opens_with_its_settings_and_sends(around: Surroundings) ->
         "/webhooks/kannel/{secret}/mo",
         "/webhooks/kannel/{secret}/dlr",
     }
+
+
+SEVERAL = {
+    **KANNEL,
+    "MOTMA_ESMS_API_KEY": "key",
+    "MOTMA_ESMS_SECRET_KEY": "secret",
+    "MOTMA_ESMS_BRANDNAME": "MOTMA",
+    "MOTMA_ESMS_HOOK_SECRET": "hook-secret-of-the-tests",
+    "MOTMA_VONAGE_API_KEY": "key",
+    "MOTMA_VONAGE_API_SECRET": "secret",
+    "MOTMA_VONAGE_SIGNATURE_SECRET": "signature-secret",
+    "MOTMA_VONAGE_SENDER": "84588888888",
+    "MOTMA_SHORTCODE_USER": "gateway",
+    "MOTMA_SHORTCODE_PASSWORD": "password-of-the-tests",
+}
+
+
+async def test_all_sms_gateways_send_as_one_and_are_counted(around: Surroundings, redis_url: str) -> None:
+    async with open_redis(redis_url) as redis:
+        counting = replace(around, limits=Limits(redis, around.seal))
+        for environment, name in ((KANNEL, "kannel"), (SEVERAL, "sms")):
+            sender = open_channels(reading(environment), counting).senders()[ChannelName.SMS]
+            assert isinstance(sender, RoutedSender)
+            assert sender.name == name
+        with pytest.raises(Malformed, match="MOTMA_SMS_ROUTES"):
+            open_channels(reading({**SEVERAL, "MOTMA_SMS_ROUTES": "twilio"}), counting).senders()
+
+
+@pytest.mark.parametrize(("send_by", "sends"), [("sms", {"vonage"}), ("messages", {"vonage-messages"})])
+async def test_an_account_with_two_apis_hears_by_both_and_sends_by_one(
+    around: Surroundings, send_by: str, sends: set[str]
+) -> None:
+    opened = open_channels(reading({**SEVERAL, "MOTMA_VONAGE_SEND_BY": send_by}), around)
+    vonage = [channel for channel in opened.channels if channel.name.startswith("vonage")]
+    assert [channel.name for channel in vonage] == ["vonage", "vonage-messages"]
+    assert {channel.name for channel in vonage if isinstance(channel, Gateway)} == sends
+    assert isinstance(vonage[0], Tended)
+
+
+def test_who_may_be_answered_by_text_is_for_the_operator_to_widen() -> None:
+    usual = manners(reading({}))[ChannelName.SMS].may_be_answered
+    wider = manners(reading({"MOTMA_SMS_PREFIXES": "+8210"}))[ChannelName.SMS].may_be_answered
+    assert [usual(number) for number in ("+84901234567", "+821012345678", "8088")] == [True, False, False]
+    assert [wider(number) for number in ("+84901234567", "+821012345678", "8088")] == [True, True, False]
 
 
 async def test_the_generic_webhook_only_receives(around: Surroundings) -> None:
