@@ -1,6 +1,6 @@
 """Answers the busiest question before the framework hears of it: a plain GET of a look-up that is ready.
 
-Two thirds of what a look-up that is at hand costs is the framework around it (docs/decisions/0008). So each connection
+Two thirds of what a look-up that is at hand costs is the framework around it (docs/decisions/0011). So each connection
 begins here. As long as it asks nothing but plain look-ups whose answers are ready, they are written straight to it,
 with every duty done: limit, id, figures, access log, headers. At the first byte of anything else the connection is
 handed to aiohttp with that byte, for good. Nothing is parsed here that could be misread: a request counts as plain
