@@ -12,15 +12,25 @@ from channels.web.devices.pages import DevicePages
 from channels.web.devices.proofs import PhoneProofs
 from channels.web.devices.wishes import PhoneWishes
 from channels.web.rendering import Pages
+from channels.web.scan.page import ScanPage
 from channels.web.visitors import Visitors
 from channels.web.widget.script import Widget
 from service.wiring import Core
 
-PACKAGES = ("channels.web.chat", "channels.web.devices")  # whose templates, words and files they use
+PACKAGES = (
+    "channels.web.chat",
+    "channels.web.devices",
+    "channels.web.scan",
+)  # whose templates, words and files they use
+
+
+def offers(*, sends_sms: bool) -> frozenset[str]:
+    """Which of the pages the front page names."""
+    return frozenset({"scan", "chat", "mine"} if sends_sms else {"scan", "chat"})
 
 
 class CitizensCorner:
-    """The chat, the dossiers of a phone, the field on other sites.
+    """The chat, the dossiers of a phone, reading a slip, the field on other sites.
 
     `sends_sms` says whether a code can reach a phone; `url` is where we are.
     """
@@ -55,12 +65,13 @@ class CitizensCorner:
             sms_number=sms_number,
         )
         self._sends_sms = sends_sms
+        self._scan = ScanPage(pages=pages)
         self._widget = widget
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every page."""
         devices = self._devices.routes() if self._sends_sms else ()
-        return [*self._chat.routes(), *devices, *self._widget.routes()]
+        return [*self._chat.routes(), *devices, *self._scan.routes(), *self._widget.routes()]
 
     def install(self, app: web.Application) -> None:
         """What the pages need of every answer of `app`."""

@@ -50,7 +50,7 @@ from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
 from notifications.reports import Reports
 from notifications.subscriptions import Subscriptions
-from service.citizens import PACKAGES, CitizensCorner
+from service.citizens import PACKAGES, CitizensCorner, offers
 from service.health import Dependency, Health, metrics
 from service.receipts import PACKAGE as RECEIPTS
 from service.receipts import printing, receipt_pages, ways_to_ask
@@ -217,7 +217,8 @@ async def _serving(
         *(("channels.simulator",) if gateway is not None else ()),
     )
     assets = Assets(packages)
-    rendering = Pages(assets=assets, secure=secure, packages=packages)
+    sends_sms = gateway is not None or ChannelName.SMS in channels.senders()
+    rendering = Pages(assets=assets, secure=secure, packages=packages, offers=offers(sends_sms=sends_sms))
     visitors = Visitors(core.seal, _proxies(settings))
     sms_number = settings.sms_number or (gateway.number if gateway else None)
     pages = WebPages(
@@ -236,7 +237,7 @@ async def _serving(
         widget=_widget(settings),
         url=public_url(settings),
         sms_number=sms_number,
-        sends_sms=gateway is not None or ChannelName.SMS in channels.senders(),
+        sends_sms=sends_sms,
     )
     ways = ways_to_ask(settings, url=public_url(settings), sms_number=sms_number)
     slips = receipt_pages(core, rendering, ways)

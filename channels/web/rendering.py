@@ -21,12 +21,20 @@ _OTHER = {Language.VIETNAMESE: Language.ENGLISH, Language.ENGLISH: Language.VIET
 class Pages:
     """Renders the templates of some packages in the reader's language.
 
-    Every template finds `say(key, **values)` (words of channels.web), `language`, `other_language`, `language_url` and
-    `static(name)`. A page with words of its own passes them, e.g. `words=partial(Words("channels.sms").say, language)`.
+    Every template finds `say(key, **values)` (words of channels.web), `language`, `other_language`, `language_url`,
+    `static(name)` and `offers`: which ways beside the look-up there are (`scan`, `chat`, `mine`). A page with
+    words of its own passes them, e.g. `words=partial(Words("channels.sms").say, language)`.
     Templates of all packages share one set of names.
     """
 
-    def __init__(self, *, assets: Assets, secure: bool, packages: Sequence[str] = ("channels.web",)) -> None:
+    def __init__(
+        self,
+        *,
+        assets: Assets,
+        secure: bool,
+        packages: Sequence[str] = ("channels.web",),
+        offers: frozenset[str] = frozenset(),
+    ) -> None:
         self._secure = secure
         self._words = Words("channels.web")
         self._environment = Environment(
@@ -37,6 +45,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals["static"] = assets.path
+        self._environment.globals["offers"] = offers
 
     def language(self, request: web.Request) -> Language:
         """What the reader asked for: `?lang=`, else the cookie, else Vietnamese."""

@@ -2,14 +2,19 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from service.wiring import Core
+from tests.channels.conftest import core
 from tests.channels.web.conftest import OpenSite, Site, open_site, site
+from tests.channels.web.corner import Corner, open_corner
 
-__all__ = ["OpenSite", "Site", "open_site", "site"]
+__all__ = ["OpenSite", "Site", "core", "open_site", "site"]
 
 OpenPage = Callable[..., Awaitable[Page]]
 
@@ -34,26 +39,24 @@ class Seen:
             self.faults.append(text)
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium."""
+@asynccontextmanager
+async def chromium(*arguments: str) -> AsyncIterator[Browser]:
+    """Headless Chromium, with more command-line `arguments` where a test needs them."""
     async with async_playwright() as playwright:
         path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        chromium = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        await chromium.close()
+        launched = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *arguments])
+        yield launched
+        await launched.close()
 
 
-@pytest.fixture
-async def open_page(browser: Browser, site: Site) -> AsyncIterator[OpenPage]:
-    """Opens a window on the site, a phone of 360 x 740 unless told; at the end nothing may have gone wrong in any."""
+@asynccontextmanager
+async def windows(browser: Browser, url: str) -> AsyncIterator[OpenPage]:
+    """Opens windows on the site at `url`, phones of 360 x 740 unless told; nothing may go wrong in any of them."""
     seen = Seen()
     contexts: list[BrowserContext] = []
 
     async def open_it(*, width: int = 360, **options: Any) -> Page:  # noqa: ANN401 - Playwright's many options
-        context = await browser.new_context(
-            base_url=str(site.client.make_url("/")), viewport={"width": width, "height": 740}, **options
-        )
+        context = await browser.new_context(base_url=url, viewport={"width": width, "height": 740}, **options)
         contexts.append(context)
         seen.watch(context)
         return await context.new_page()
@@ -62,3 +65,49 @@ async def open_page(browser: Browser, site: Site) -> AsyncIterator[OpenPage]:
     for context in contexts:
         await context.close()
     assert seen.faults == []
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium."""
+    async with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+async def open_page(browser: Browser, site: Site) -> AsyncIterator[OpenPage]:
+    """Opens a window on the site whose desk answers about samples."""
+    async with windows(browser, str(site.client.make_url("/"))) as open_it:
+        yield open_it
+
+
+@pytest.fixture
+async def corner(core: Core) -> AsyncIterator[Corner]:
+    """The pages in front of the whole service; the first demo dossier is on file."""
+    async with open_corner(core) as opened:
+        await opened.office.files()
+        yield opened
+
+
+@pytest.fixture
+async def open_window(browser: Browser, corner: Corner) -> AsyncIterator[OpenPage]:
+    """Opens a window on the whole service."""
+    async with windows(browser, str(corner.client.make_url("/"))) as open_it:
+        yield open_it
+
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TARGETS = "a.button, button, label.button, summary, .plain, .brand, nav a, input:not([type=hidden]):not(.unseen)"
+SMALL_TARGETS = f"""() => [...document.querySelectorAll('{TARGETS}')]
+    .filter((e) => e.offsetParent && e.getBoundingClientRect().height < 47.5)
+    .map((e) => e.outerHTML)"""
+# What Axe finds "serious" or worse is a fault; best practices beyond WCAG are not its business here.
+_AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+
+async def looks_right(page: Page) -> None:
+    """Nothing runs out of the window, everything can be touched, and Axe finds no fault by WCAG 2.2 AA."""
+    assert await page.evaluate(OVERFLOW) <= 0, page.url
+    assert await page.evaluate(SMALL_TARGETS) == [], page.url
+    found = (await Axe().run(page, options=_AXE)).response["violations"]
+    assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found] == [], page.url

@@ -24,7 +24,7 @@ from database.supervision import beside
 from domain.contact import ChannelName
 from notifications.reports import Reports
 from notifications.sender import Sender
-from service.citizens import PACKAGES, CitizensCorner
+from service.citizens import PACKAGES, CitizensCorner, offers
 from service.wiring import Core
 from tests.channels.story import OUR_NUMBER, Citizen, Line, Office, make_inbox, running
 
@@ -63,7 +63,7 @@ async def open_corner(core: Core, *, secure: bool = False, origins: str = "") ->
     packages = ("channels.web", *PACKAGES)
     assets, visitors = Assets(packages), Visitors(core.seal)
     desk = GuardedDesk(core.desk, core.limits)
-    rendering = Pages(assets=assets, secure=secure, packages=packages)
+    rendering = Pages(assets=assets, secure=secure, packages=packages, offers=offers(sends_sms=True))
     citizens = WebPages(
         pages=rendering,
         assets=assets,

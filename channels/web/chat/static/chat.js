@@ -25,6 +25,7 @@ async function refresh() {
   if (page) show(page);
 }
 
+// One at a time: the next words need an id of their own, which comes with the answer to these.
 let sending = false;
 async function send(event) {
   const form = event.target;
@@ -32,9 +33,11 @@ async function send(event) {
   event.preventDefault();
   if (sending) return;
   sending = true;
+  talk.setAttribute("aria-busy", "true");
   const said = new URLSearchParams(new FormData(form, event.submitter));
   const page = await fetched({ method: "POST", body: said });
   sending = false;
+  talk.removeAttribute("aria-busy");
   if (!page) {
     form.dataset.plain = "yes"; // the browser sends it again, under the same id, and shows what went wrong
     form.requestSubmit(event.submitter);

@@ -1,0 +1,1 @@
+"""Reading the QR or bar code of a slip with the camera of this device."""
