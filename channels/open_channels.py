@@ -90,6 +90,11 @@ def manners(read: ReadSettings | None = None) -> dict[ChannelName, Manner]:
     return found
 
 
+def reached() -> tuple[ChannelName, ...]:
+    """Every channel that some file of the table reaches, open or not, in its order."""
+    return tuple(dict.fromkeys(opening.reaches for opening in _openings()))
+
+
 def hook_secrets(read: ReadSettings) -> dict[str, str | None]:
     """The secret that guards each channel, by its environment name; None where it is not set."""
     return {

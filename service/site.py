@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -24,10 +24,10 @@ from channels.conversation.engine import Conversation
 from channels.guesses import GuardedDesk
 from channels.inbound import Inbox
 from channels.linked_phones import LinkedPhones
-from channels.open_channels import OpenChannels, manners, open_channels
+from channels.open_channels import OpenChannels, manners, open_channels, reached
 from channels.public_api import PublicLookup
 from channels.receipts import pages as slip_pages
-from channels.simulator.gateway import SimulatedGateway
+from channels.simulator.handsets import Handsets
 from channels.simulator.pages import SimulatorPages
 from channels.sms.routing import SETTINGS_PREFIX, RoutingSettings, agency_senders
 from channels.web import pages as citizens_pages
@@ -49,6 +49,7 @@ from lookup.sealing import Seal
 from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
 from notifications.reports import Reports
+from notifications.sender import Sender
 from notifications.subscriptions import Subscriptions
 from service.citizens import PACKAGES, CitizensCorner, offers
 from service.health import Dependency, Health, metrics
@@ -79,9 +80,9 @@ async def open_site(
         inbox = _inbox(settings, core, desk)
         channels = configured_channels(settings, core.database, core.seal, inbox.heard, http, limits=core.limits)
         senders = channels.senders()
-        gateway = _simulated(settings, core, inbox) if settings.development and ChannelName.SMS not in senders else None
-        if gateway is not None:
-            senders[ChannelName.SMS] = gateway
+        simulated = _simulated(settings, core, inbox, senders) if settings.development else None
+        if simulated is not None:
+            senders |= simulated.gateways
         await stack.enter_async_context(_admin(settings, worker))
         if "dispatcher" in roles:
             names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)
@@ -96,7 +97,7 @@ async def open_site(
             return
         one_by_one = await stack.enter_async_context(CoalescingWriter(core.writer))
         url = await stack.enter_async_context(
-            _serving(settings, core, desk, channels, gateway, one_by_one, inbox.heard)
+            _serving(settings, core, desk, channels, simulated, one_by_one, inbox.heard)
         )
         if worker == 0:
             await stack.enter_async_context(_introducing(channels))
@@ -175,9 +176,16 @@ async def _tending(channels: OpenChannels) -> AsyncIterator[None]:
         yield
 
 
-def _simulated(settings: Settings, core: Core, inbox: Inbox) -> SimulatedGateway:
-    number = settings.sms_number or SIMULATED_NUMBER
-    return SimulatedGateway(number=number, heard=inbox.heard, reports=Reports(core.database))
+def _simulated(settings: Settings, core: Core, inbox: Inbox, senders: Mapping[ChannelName, Sender]) -> Handsets | None:
+    """People for every channel that no provider serves; None when all are served."""
+    simulated = Handsets(
+        [channel for channel in reached() if channel not in senders],
+        manners=manners(read_environment),
+        heard=inbox.heard,
+        reports=Reports(core.database),
+        number=settings.sms_number or SIMULATED_NUMBER,
+    )
+    return simulated if simulated.gateways else None
 
 
 def public_url(settings: Settings) -> str:
@@ -204,7 +212,7 @@ async def _serving(
     core: Core,
     desk: GuardedDesk,
     channels: OpenChannels,
-    gateway: SimulatedGateway | None,
+    simulated: Handsets | None,
     one_by_one: CoalescingWriter,
     heard: Heard,
 ) -> AsyncIterator[str]:
@@ -214,13 +222,14 @@ async def _serving(
         *PACKAGES,
         RECEIPTS,
         "channels.agency_api",
-        *(("channels.simulator",) if gateway is not None else ()),
+        *(("channels.simulator",) if simulated is not None else ()),
     )
     assets = Assets(packages)
-    sends_sms = gateway is not None or ChannelName.SMS in channels.senders()
+    texts_simulated = simulated is not None and ChannelName.SMS in simulated.gateways
+    sends_sms = texts_simulated or ChannelName.SMS in channels.senders()
     rendering = Pages(assets=assets, secure=secure, packages=packages, offers=offers(sends_sms=sends_sms))
     visitors = Visitors(core.seal, _proxies(settings))
-    sms_number = settings.sms_number or (gateway.number if gateway else None)
+    sms_number = settings.sms_number or (SIMULATED_NUMBER if texts_simulated else None)
     pages = WebPages(
         pages=rendering,
         assets=assets,
@@ -261,7 +270,7 @@ async def _serving(
         }
     )
     app = web.Application(client_max_size=LARGEST_BODY)
-    simulator = SimulatorPages(gateway, pages=rendering, price=settings.sms_segment_price) if gateway else None
+    simulator = SimulatorPages(simulated, pages=rendering, price=settings.sms_segment_price) if simulated else None
     for part in (lookup, pages, corner, slips, agencies, channels, health, *((simulator,) if simulator else ())):
         app.router.add_routes(part.routes())
     access_log = AccessLog(_write_log)

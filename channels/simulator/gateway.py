@@ -1,10 +1,15 @@
-"""An SMS gateway without a network: it takes what we send and keeps what each phone would show, in memory alone."""
+"""A provider without a network: it takes what we send and keeps what each person's screen would show, in memory alone.
+
+It plays the person's side of one channel, and whatever its provider may do: refuse, lose its answer, lose or repeat a
+receipt.
+"""
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 import structlog
 
@@ -13,37 +18,81 @@ from channels.sms.plain import plain
 from channels.sms.segments import Segments, segments
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
-from domain.errors import ServiceError
-from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
+from domain.errors import Gone, InDoubt, ServiceError, TryLater, Undeliverable
+from domain.message import Choice, DeliveryState, HandedOver, Incoming, IncomingKind, Outgoing
 from notifications.reports import Reports
 
 MOST_PHONES = 50
-MOST_TEXTS = 100  # on one phone
+MOST_TEXTS = 100  # on one screen
+FLOOD_PAUSE = timedelta(seconds=5)
 
 log = structlog.get_logger()
 
 
+class Fault(StrEnum):
+    """What goes wrong with the next message to somebody."""
+
+    FLOOD = "flood"  # 429, too many requests
+    UNREACHABLE = "unreachable"  # no connection
+    NO_ANSWER = "no_answer"  # taken, and the answer lost
+    REFUSED = "refused"
+    BLOCKED = "blocked"  # the person has blocked us
+
+
+class Receipts(StrEnum):
+    """What becomes of the messages to somebody, as the provider reports it."""
+
+    DELIVERED = "delivered"
+    TWICE = "twice"
+    FAILED = "failed"
+    NEVER = "never"
+
+
+_REPORTED: Mapping[Receipts, tuple[tuple[DeliveryState, str], ...]] = {
+    Receipts.DELIVERED: ((DeliveryState.ON_ITS_WAY, "accepted"), (DeliveryState.DELIVERED, "delivered")),
+    Receipts.TWICE: ((DeliveryState.DELIVERED, "delivered"), (DeliveryState.DELIVERED, "delivered")),
+    Receipts.FAILED: ((DeliveryState.ON_ITS_WAY, "accepted"), (DeliveryState.FAILED, "undelivered")),
+    Receipts.NEVER: (),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownText:
-    """One text on a phone's screen, and what the gateway knows of it.
+    """One text on a person's screen, and what the provider knows of it.
 
-    `message_id` is our row for what we sent, None for what the phone sent; `gateway_id` is the gateway's own number.
+    `message_id` is our row for what we sent, None for what the person sent; `gateway_id` is the provider's own number.
+    `event` names something that happened beside the words: `joined`, `left`, a fault. `facts` are the parts of a
+    template, which stands where free words may no longer go.
     """
 
     gateway_id: str
     at: datetime
     text: str = field(repr=False)
-    other: str  # the number at the other end
+    other: str  # the number or account at the other end
     segments: Segments
     message_id: int | None = None
     state: DeliveryState | None = None
+    choices: tuple[Choice, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    event: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Conditions:
+    """How it stands between one person and the provider."""
+
+    fault: Fault | None = None  # of the next message
+    receipts: Receipts = Receipts.DELIVERED
+    left: bool = False
+    window_closed: bool = False
 
 
 class SimulatedGateway:
-    """Sends to phones that exist in this process only, and reports each text delivered as a real one would."""
+    """Sends to people who exist in this process only, and reports each text as a real provider would.
 
-    name = "simulator"
-    reaches = ChannelName.SMS
+    `window` is how long after the person's last words free words may go; None for ever.
+    """
+
     concurrency = 8
     rate = None
 
@@ -53,39 +102,62 @@ class SimulatedGateway:
         heard: Heard,
         reports: Reports,
         number: str,
+        channel: ChannelName = ChannelName.SMS,
+        window: timedelta | None = None,
         accented: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`number` is the one people text."""
+        """`number` is the one people text, or the account they write to."""
+        self.reaches = channel
+        self.name = "simulator" if channel == ChannelName.SMS else f"simulator-{channel}"
         self.number = number
+        self.window = window
         self._heard = heard
         self._reports = reports
-        self._accented = accented
+        self._accented = accented or channel != ChannelName.SMS
         self._clock = clock
         self._started = clock().strftime("%y%m%d%H%M%S%f")
         self._texts = 0
         self._phones: OrderedDict[str, deque[ShownText]] = OrderedDict()
+        self._conditions: dict[str, Conditions] = {}
         self._reporting: set[asyncio.Task[None]] = set()
         self._watchers: dict[str, set[asyncio.Event]] = {}
 
     def phones(self) -> list[str]:
-        """The phones that have texts, the last used first."""
+        """The addresses that have texts, the last used first."""
         return list(reversed(self._phones))
 
     def screen(self, phone: str) -> list[ShownText]:
-        """What `phone` (E.164) shows, oldest first."""
+        """What the person at the address `phone` sees, oldest first."""
         return list(self._phones.get(phone, ()))
 
-    async def receive(self, phone: str, text: str) -> None:
-        """The person at `phone` sends `text` to our number. Raises `Unavailable` as a real webhook would."""
+    def conditions(self, phone: str) -> Conditions:
+        """How it stands with the person at `phone`; the caller may change it."""
+        while len(self._conditions) > MOST_PHONES:
+            self._conditions.pop(next(iter(self._conditions)))
+        return self._conditions.setdefault(phone, Conditions())
+
+    async def receive(self, phone: str, text: str, kind: IncomingKind = IncomingKind.TEXT) -> None:
+        """The person at `phone` sends `text`, comes or goes. Raises `Unavailable` as a real webhook would."""
         gateway_id, now = self._next_id(), self._clock()
-        sent = ShownText(gateway_id=gateway_id, at=now, text=text, other=self.number, segments=segments(text))
+        sent = ShownText(
+            gateway_id=gateway_id,
+            at=now,
+            text=text,
+            other=self.number,
+            segments=segments(text),
+            event="" if kind is IncomingKind.TEXT else kind.value,
+        )
         self._show(phone, sent)
-        sender = Contact(channel=ChannelName.SMS, address=phone)
+        if kind in {IncomingKind.JOINED, IncomingKind.LEFT}:
+            self.conditions(phone).left = kind is IncomingKind.LEFT
+        sender = Contact(channel=self.reaches, address=phone)
         external_id = f"{self.name}:{gateway_id}"
         try:
             await self._heard(
-                Incoming(sender=sender, recipient=self.number, text=text, external_id=external_id, received_at=now)
+                Incoming(
+                    sender=sender, recipient=self.number, text=text, external_id=external_id, received_at=now, kind=kind
+                )
             )
         except BaseException:
             self._phones[phone].remove(sent)
@@ -93,7 +165,18 @@ class SimulatedGateway:
             raise
 
     async def send(self, message: Outgoing) -> HandedOver:
-        """Take one text and show it; the reports follow, as they do on a real line."""
+        """Take one text and show it; the reports follow, as they do on a real line.
+
+        Raises what the person's conditions ask for.
+        """
+        address = message.to.address
+        conditions = self.conditions(address)
+        fault, conditions.fault = conditions.fault, None
+        self._refuse(address, conditions, fault)
+        templated = self._window_is_over(message, conditions)
+        if templated and not message.facts:
+            self._happened(address, "outside_window")
+            raise Undeliverable("Outside the window only templates are taken.")
         text = message.text if self._accented else plain(message.text)
         shown = ShownText(
             gateway_id=self._next_id(),
@@ -103,15 +186,19 @@ class SimulatedGateway:
             segments=segments(text),
             message_id=message.message_id,
             state=DeliveryState.HANDED_OVER,
+            choices=message.choices,
+            facts={name: value for name, value in message.facts.items() if value} if templated else {},
         )
-        phone = message.to.address
-        self._show(phone, shown)
-        task = asyncio.create_task(self._report(phone, shown))
+        self._show(address, shown)
+        task = asyncio.create_task(self._report(address, shown, conditions.receipts))
         self._reporting.add(task)
         task.add_done_callback(self._reporting.discard)
+        if fault is Fault.NO_ANSWER:
+            self._happened(address, fault)
+            raise InDoubt("The provider did not answer.")
         return HandedOver(provider_id=shown.gateway_id)
 
-    async def changes(self, phone: str) -> AsyncIterator[None]:
+    async def changes(self, phone: str) -> AsyncGenerator[None, None]:
         """Something at once, and whenever the screen of `phone` has changed since."""
         changed = asyncio.Event()
         watchers = self._watchers.setdefault(phone, set())
@@ -130,8 +217,33 @@ class SimulatedGateway:
         """Wait for the reports on their way."""
         await asyncio.gather(*self._reporting, return_exceptions=True)
 
-    async def _report(self, phone: str, shown: ShownText) -> None:
-        for state, word in ((DeliveryState.ON_ITS_WAY, "accepted"), (DeliveryState.DELIVERED, "delivered")):
+    def _refuse(self, address: str, conditions: Conditions, fault: Fault | None) -> None:
+        """Raise what the provider answers in place of taking the message."""
+        if conditions.left:
+            raise Gone("The person has left.")
+        match fault:
+            case Fault.FLOOD:
+                self._happened(address, fault)
+                raise TryLater("The provider answered 429.", after=FLOOD_PAUSE)
+            case Fault.UNREACHABLE:
+                self._happened(address, fault)
+                raise TryLater("No connection to the provider.")
+            case Fault.REFUSED:
+                self._happened(address, fault)
+                raise Undeliverable("The provider answered 400.")
+            case Fault.BLOCKED:
+                conditions.left = True
+                self._happened(address, fault)
+                raise Gone("The person has blocked us.")
+
+    def _window_is_over(self, message: Outgoing, conditions: Conditions) -> bool:
+        if self.window is None:
+            return False
+        last = message.last_heard
+        return conditions.window_closed or last is None or self._clock() - last > self.window
+
+    async def _report(self, phone: str, shown: ShownText, receipts: Receipts) -> None:
+        for state, word in _REPORTED[receipts]:
             try:
                 await self._reports.report(
                     route=self.name, state=state, provider_word=word, message_id=shown.message_id
@@ -145,6 +257,20 @@ class SimulatedGateway:
         """Unlike any of an earlier start: the store remembers those."""
         self._texts += 1
         return f"{self._started}-{self._texts}"
+
+    def _happened(self, phone: str, event: str) -> None:
+        """Note on the screen what the provider did with a message."""
+        self._show(
+            phone,
+            ShownText(
+                gateway_id=self._next_id(),
+                at=self._clock(),
+                text="",
+                other=self.number,
+                segments=segments(""),
+                event=str(event),
+            ),
+        )
 
     def _show(self, phone: str, text: ShownText) -> None:
         screen = self._phones.setdefault(phone, deque(maxlen=MOST_TEXTS))

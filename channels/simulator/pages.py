@@ -1,157 +1,207 @@
-"""The page of the simulated phone: choose a number, text the service, watch answers and notices arrive."""
+"""The page of the simulated phone: choose a channel and a person, write to the service, watch what arrives."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import parse_qs
 
 from aiohttp import web
-from aiohttp_sse import EventSourceResponse, sse_response
 
-from channels.simulator.gateway import ShownText, SimulatedGateway
+from channels.simulator.gateway import Fault, Receipts, ShownText, SimulatedGateway
+from channels.simulator.handsets import Handsets
 from channels.sms.numbers import is_mobile, sender_address
 from channels.sms.segments import PART, SINGLE
+from channels.web.live import Streams
 from channels.web.rendering import Pages
-from channels.web.requests import small_body
-from domain.contact import shown
+from channels.web.requests import small_form
+from domain.contact import ChannelName, shown
 from domain.language import Language
-from domain.message import DeliveryState
+from domain.message import Choice, DeliveryState, IncomingKind
 from domain.vietnamese import clean
 from lookup.wording import Words, moment
 
+PLACE = "/gia-lap"
 DEMO_PHONE = "+84901234567"
 STRANGERS_PHONE = "+84987654321"
-EXAMPLES = ("HS H05.16-261102-0001", "246810", "THEO DOI", "BO", "DUNG", "HELP")
+EXAMPLES = ("HS H05.16-261102-0001", "246810", "THEO DOI", "GOP Y", "DANH GIA 5", "BO", "DUNG", "HELP")
 PHONE_COOKIE = "gia-lap"
 _WORDS = Words("channels.simulator")
 _MOST_BODY = 16_384
+_COMING_AND_GOING = (IncomingKind.JOINED, IncomingKind.LEFT, IncomingKind.OWN_PHONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bubble:
-    """One text as the page shows it. `facts` is what the gateway saw of it."""
+    """One text as the page shows it. `facts` is what the provider saw of it; `template` the parts of a template."""
 
-    ours: bool
+    side: str  # from-us, from-person, or event
     text: str
     at: str
     cost: str
     state: str
     delivered: bool
     facts: tuple[tuple[str, str], ...]
+    template: tuple[tuple[str, str], ...]
+    choices: tuple[Choice, ...]
 
 
 class SimulatorPages:
     """Routes under /gia-lap. `price` is VND a segment, an assumption that the page marks as one."""
 
-    def __init__(self, gateway: SimulatedGateway, *, pages: Pages, price: int) -> None:
-        self._gateway = gateway
+    def __init__(self, handsets: Handsets, *, pages: Pages, price: int) -> None:
+        self._handsets = handsets
         self._pages = pages
         self._price = price
-        self._open: set[EventSourceResponse] = set()
+        self._streams = Streams()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """The page, its two forms, its live news."""
+        """The page, its forms, its live news."""
         return [
-            web.get("/gia-lap", self.phone),
-            web.post("/gia-lap", self.text),
-            web.post("/gia-lap/may", self.choose),
-            web.get("/gia-lap/live", self.live, allow_head=False),
+            web.get(PLACE, self.phone),
+            web.post(PLACE, self.text),
+            web.post(f"{PLACE}/may", self.choose),
+            web.post(f"{PLACE}/ra-vao", self.come_or_go),
+            web.post(f"{PLACE}/nha-mang", self.arrange),
+            web.get(f"{PLACE}/live", self.live, allow_head=False),
         ]
 
     async def close(self) -> None:
         """End the live pages, and wait for reports on their way."""
-        for stream in list(self._open):
-            stream.stop_streaming()
-        await self._gateway.close()
+        await self._streams.close()
+        await self._handsets.close()
 
     async def phone(self, request: web.Request) -> web.Response:
-        """GET /gia-lap: the phone chosen."""
-        return self._shown(request)
+        """GET /gia-lap?kenh=…: the screen of the person chosen, in one channel."""
+        return self._shown(request, self._gateway(request.query.get("kenh", "")))
 
     async def choose(self, request: web.Request) -> web.Response:
-        """POST /gia-lap/may: another phone, kept in a cookie: numbers stand in no address."""
-        form = parse_qs((await small_body(request)).decode("utf-8", "replace"))
-        phone = sender_address("".join(form.get("phone", [])))
+        """POST /gia-lap/may: another person, kept in a cookie: numbers stand in no address."""
+        form = await small_form(request)
+        gateway, phone = self._gateway(form.get("kenh", "")), sender_address(form.get("phone", ""))
         if not is_mobile(phone):
-            return self._shown(request, wrong_number=True)
-        response = _back_to_the_phone()
-        response.set_cookie(PHONE_COOKIE, phone, path="/gia-lap", httponly=True, samesite="Strict")
+            return self._shown(request, gateway, wrong_number=True)
+        response = _back_to(gateway)
+        response.set_cookie(PHONE_COOKIE, phone, path=PLACE, httponly=True, samesite="Strict")
         return response
 
     async def text(self, request: web.Request) -> web.Response:
-        """POST /gia-lap: the phone sends a text."""
-        form = parse_qs((await small_body(request, _MOST_BODY)).decode("utf-8", "replace"))
-        text = clean("".join(form.get("text", [])))
+        """POST /gia-lap: the person says something, or taps a button, which says something too."""
+        form = await small_form(request, _MOST_BODY)
+        gateway, text = self._gateway(form.get("kenh", "")), clean(form.get("text", ""))
         if text:
-            await self._gateway.receive(_phone_of(request), text)
-        return _back_to_the_phone()
+            await gateway.receive(self._address(request, gateway), text)
+        return _back_to(gateway)
+
+    async def come_or_go(self, request: web.Request) -> web.Response:
+        """POST /gia-lap/ra-vao: the person opens the chat, leaves it, or shares the phone number."""
+        form = await small_form(request)
+        gateway, what = self._gateway(form.get("kenh", "")), form.get("what")
+        kind = next((kind for kind in _COMING_AND_GOING if kind == what), None)
+        if kind is not None and gateway.reaches != ChannelName.SMS:
+            text = _phone_of(request) if kind is IncomingKind.OWN_PHONE else ""
+            await gateway.receive(self._address(request, gateway), text, kind)
+        return _back_to(gateway)
+
+    async def arrange(self, request: web.Request) -> web.Response:
+        """POST /gia-lap/nha-mang: what the provider does with the next message, its receipts, its window."""
+        form = await small_form(request)
+        gateway = self._gateway(form.get("kenh", ""))
+        conditions = gateway.conditions(self._address(request, gateway))
+        if "fault" in form:
+            conditions.fault = next((fault for fault in Fault if fault == form["fault"]), None)
+        if "receipts" in form:
+            conditions.receipts = next((kind for kind in Receipts if kind == form["receipts"]), conditions.receipts)
+        if "window" in form:
+            conditions.window_closed = form["window"] == "closed"
+        return _back_to(gateway)
 
     async def live(self, request: web.Request) -> web.StreamResponse:
-        """GET /gia-lap/live: an event `changed` whenever the screen has."""
-        async with sse_response(request, headers={"Cache-Control": "no-store"}) as stream:
-            self._open.add(stream)
-            forwarding = asyncio.create_task(self._forward(_phone_of(request), stream))
-            try:
-                await stream.wait()
-            finally:
-                self._open.discard(stream)
-                forwarding.cancel()
-                await asyncio.gather(forwarding, return_exceptions=True)
-        return stream
+        """GET /gia-lap/live?kenh=…: an event `changed` whenever the screen has."""
+        gateway = self._gateway(request.query.get("kenh", ""))
+        changes = gateway.changes(self._address(request, gateway))
+        return await self._streams.changed(request, changes, address="", headers={"Cache-Control": "no-store"})
 
-    async def _forward(self, phone: str, stream: EventSourceResponse) -> None:
-        async for _ in self._gateway.changes(phone):
-            await stream.send("", event="changed")
+    def _gateway(self, channel: str) -> SimulatedGateway:
+        """That of the channel asked for, else the first."""
+        gateways = self._handsets.gateways
+        return gateways.get(ChannelName(channel)) or next(iter(gateways.values()))
 
-    def _shown(self, request: web.Request, *, wrong_number: bool = False) -> web.Response:
+    def _address(self, request: web.Request, gateway: SimulatedGateway) -> str:
+        return self._handsets.address(gateway.reaches, _phone_of(request))
+
+    # --- what is shown ---
+
+    def _shown(self, request: web.Request, gateway: SimulatedGateway, *, wrong_number: bool = False) -> web.Response:
         language, phone = self._pages.language(request), _phone_of(request)
-        screen = self._gateway.screen(phone)
+        channel, say = gateway.reaches, partial(_WORDS.say, language)
+        address = self._address(request, gateway)
+        screen = gateway.screen(address)
         sent = sum(text.segments.count for text in screen if text.message_id is not None)
-        others = dict.fromkeys((DEMO_PHONE, STRANGERS_PHONE, *self._gateway.phones()))
+        known = [self._handsets.phone(channel, other) for other in gateway.phones()]
+        others = dict.fromkeys((DEMO_PHONE, STRANGERS_PHONE, *known))
+        other_language = self._pages.other_language(request)
+        conditions = gateway.conditions(address)
         return self._pages.render(
             request,
             "simulator.html",
             status=422 if wrong_number else 200,
             headers={"Cache-Control": "no-store"},
-            language_url=f"/gia-lap?lang={self._pages.other_language(request)}",
-            words=partial(_WORDS.say, language),
+            language_url=f"{PLACE}?kenh={channel}&lang={other_language}",
+            words=say,
+            channel=channel,
+            channels=[(name, _name_of(name, language)) for name in self._handsets.gateways],
             phone=shown(phone),
             others=[shown(other) for other in others if other != phone],
-            number=self._gateway.number,
-            bubbles=[self._bubble(text, language, phone) for text in screen],
+            number=gateway.number,
+            bubbles=[self._bubble(text, language, address, gateway) for text in screen],
+            sms=channel == ChannelName.SMS,
             segments_sent=sent,
             total=_money(sent * self._price),
             price=_money(self._price),
             examples=EXAMPLES,
             wrong_number=wrong_number,
+            conditions=conditions,
+            shares_phone=not self._handsets.knows_phone(channel),
+            windowed=gateway.window is not None,
+            hours=round(gateway.window.total_seconds() / 3600) if gateway.window else 0,
+            faults=[(fault, say(f"fault.{fault}")) for fault in Fault],
+            receipts=[(kind, say(f"receipts.{kind}")) for kind in Receipts],
         )
 
-    def _bubble(self, text: ShownText, language: Language, phone: str) -> Bubble:
+    def _bubble(self, text: ShownText, language: Language, address: str, gateway: SimulatedGateway) -> Bubble:
         say = partial(_WORDS.say, language)
         ours = text.message_id is not None
-        size = text.segments
-        room = SINGLE[size.encoding] if size.count == 1 else PART[size.encoding] * size.count
-        cost = _WORDS.say_n(language, "text.segments", size.count, encoding=size.encoding, used=size.units, room=room)
-        if ours:
-            cost = f"{cost}, {_money(size.count * self._price)}"
-        ends = (text.other, phone) if ours else (phone, text.other)
+        ends = (text.other, address) if ours else (address, text.other)
         facts = [("from", ends[0]), ("to", ends[1]), ("gateway_id", text.gateway_id)]
         if ours:
             facts.append(("message_id", str(text.message_id)))
         return Bubble(
-            ours=ours,
-            text=text.text,
+            side="event" if text.event else "from-us" if ours else "from-person",
+            text=say(f"event.{text.event}") if text.event else text.text,
             at=moment(text.at, language),
-            cost=cost,
+            cost=self._cost(text, language) if gateway.reaches == ChannelName.SMS else say("text.details"),
             state=say(f"state.{text.state.name.lower()}") if text.state is not None else say("state.recorded"),
             delivered=text.state is None or text.state is DeliveryState.DELIVERED,
             facts=tuple((say(f"fact.{key}"), value) for key, value in facts),
+            template=tuple(text.facts.items()),
+            choices=text.choices if gateway.reaches != ChannelName.SMS else (),
         )
 
+    def _cost(self, text: ShownText, language: Language) -> str:
+        size = text.segments
+        room = SINGLE[size.encoding] if size.count == 1 else PART[size.encoding] * size.count
+        cost = _WORDS.say_n(language, "text.segments", size.count, encoding=size.encoding, used=size.units, room=room)
+        return f"{cost}, {_money(size.count * self._price)}" if text.message_id is not None else cost
 
-def _back_to_the_phone() -> web.Response:
-    return web.Response(status=web.HTTPSeeOther.status_code, headers={"Location": "/gia-lap"})
+
+def _back_to(gateway: SimulatedGateway) -> web.Response:
+    to = PLACE if gateway.reaches == ChannelName.SMS else f"{PLACE}?kenh={gateway.reaches}"
+    return web.Response(status=web.HTTPSeeOther.status_code, headers={"Location": to})
+
+
+def _name_of(channel: ChannelName, language: Language) -> str:
+    """The channel as people call it; one that has no words yet by its own name."""
+    key = f"channel.{channel}"
+    return _WORDS.say(language, key) if _WORDS.has(language, key) else channel.replace("_", " ").capitalize()
 
 
 def _phone_of(request: web.Request) -> str:

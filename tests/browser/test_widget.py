@@ -1,4 +1,4 @@
-"""The field on somebody else's site: another origin, a strict policy, no cookies, and what remains where it is not let."""
+"""The field on other sites: another origin, a strict policy, no cookies, and what remains where it is not let."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -149,7 +149,9 @@ async def test_an_old_browser_gets_a_plain_link(browser: Browser, corner: Corner
         await expect(page.locator("main a")).to_have_text("Tra cứu hồ sơ (mở trang Một Mã)")
 
 
-@pytest.mark.parametrize(("attributes", "in_head"), [('data-into="#there"', True), ('data-into="#there"', False), ("", True)])
+@pytest.mark.parametrize(
+    ("attributes", "in_head"), [('data-into="#there"', True), ('data-into="#there"', False), ("", True)]
+)
 async def test_it_stands_where_the_page_says(
     browser: Browser, corner: Corner, agency: Agency, attributes: str, in_head: bool
 ) -> None:

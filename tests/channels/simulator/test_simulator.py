@@ -3,35 +3,79 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from channels.inbound import Inbox
+from channels.open_channels import manners, reached
+from channels.simulator.gateway import Fault, Receipts
+from channels.simulator.handsets import Handsets
 from channels.simulator.pages import SimulatorPages
 from channels.web.assets import Assets
 from channels.web.rendering import Pages
+from database.pool import Role
 from domain.contact import ChannelName, Contact
 from domain.message import DeliveryState, Outgoing
+from domain.status import Status
+from notifications.reports import Reports
+from service.wiring import Core
 from tests.channels.edge import edge
-from tests.channels.story import CODE, PATIENCE, PHONE, STRANGER, Line, Office
+from tests.channels.story import (
+    CODE,
+    OUR_NUMBER,
+    PATIENCE,
+    PHONE,
+    SECRET,
+    STRANGER,
+    Citizen,
+    Line,
+    Office,
+    make_inbox,
+    running,
+)
 
 Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
-async def browser(line: Line, aiohttp_client: Callable[[web.Application], Awaitable[Client]]) -> AsyncIterator[Client]:
-    packages = ("channels.web", "channels.simulator")
+async def inbox(core: Core) -> Inbox:
+    return make_inbox(core)
+
+
+@pytest.fixture
+async def handsets(core: Core, inbox: Inbox) -> AsyncIterator[Handsets]:
+    """Every channel of the table, simulated."""
+    handsets = Handsets(
+        reached(), manners=manners(), heard=inbox.heard, reports=Reports(core.database), number=OUR_NUMBER
+    )
+    async with running(core, inbox, dict(handsets.gateways)):
+        yield handsets
+    await handsets.close()
+
+
+@pytest.fixture
+async def line(core: Core, inbox: Inbox, handsets: Handsets) -> Line:
+    return Line(core=core, inbox=inbox, gateway=handsets.gateways[ChannelName.SMS], office=Office(core))
+
+
+@pytest.fixture
+async def browser(
+    handsets: Handsets, aiohttp_client: Callable[[web.Application], Awaitable[Client]]
+) -> AsyncIterator[Client]:
+    packages = ("channels.web", "channels.web.chat", "channels.simulator")
     assets = Assets(packages)
-    pages = SimulatorPages(line.gateway, pages=Pages(assets=assets, secure=False, packages=packages), price=350)
+    pages = SimulatorPages(handsets, pages=Pages(assets=assets, secure=False, packages=packages), price=350)
     yield await aiohttp_client(edge([*pages.routes(), *assets.routes()]))
     await pages.close()
 
 
-async def page(browser: Client) -> str:
+async def page(browser: Client, channel: str = "sms") -> str:
     """What the page shows now."""
-    response = await browser.get("/gia-lap")
+    response = await browser.get("/gia-lap", params={"kenh": channel})
     assert response.status == 200
     return unescape(await response.text())
 
@@ -124,3 +168,174 @@ async def test_memory_stays_bounded(line: Line) -> None:
 async def test_the_page_speaks_english_too(browser: Client) -> None:
     response = await browser.get("/gia-lap?lang=en")
     assert "Simulated phone" in await response.text()
+
+
+TELEGRAM, ZALO = ChannelName("telegram"), ChannelName("zalo")
+CHATS = [name for name in reached() if name not in {ChannelName.SMS, ChannelName.WEB, "zns"}]
+ON_CHAT = "84901234567"
+
+
+def on(handsets: Handsets, channel: ChannelName) -> Citizen:
+    """The owner of the demo phone, in a chat."""
+    return Citizen(gateway=handsets.gateways[channel], phone=handsets.address(channel, PHONE))
+
+
+async def settled(core: Core, state: DeliveryState) -> None:
+    """Wait until some message has come to `state`."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with core.database.connection(Role.WORKER) as connection:
+                if await connection.fetchval("SELECT count(*) FROM message WHERE state = $1", int(state)):
+                    return
+            await asyncio.sleep(0.02)  # polls the store: what is awaited is a commit of another task
+
+
+async def test_every_channel_of_the_table_can_be_chosen(handsets: Handsets, browser: Client) -> None:
+    shown = await page(browser)
+    assert len(CHATS) >= 2
+    for channel in CHATS:
+        assert f'href="/gia-lap?kenh={channel}"' in shown
+    assert 'href="/chat"' in shown
+    assert set(handsets.gateways) == {ChannelName.SMS, *CHATS}
+
+
+@pytest.mark.parametrize("channel", CHATS)
+async def test_the_whole_story_in_every_chat(
+    handsets: Handsets, browser: Client, line: Line, office: Office, channel: ChannelName
+) -> None:
+    """Look up with proof, follow, be told, complain, rate, stop."""
+    await office.files()
+    citizen = on(handsets, channel)
+
+    async def says(text: str) -> str:
+        response = await browser.post("/gia-lap", data={"kenh": channel, "text": text})
+        assert response.status == 200
+        return await citizen.hears()
+
+    assert CODE in await says(CODE)
+    assert "20/11/2036" in await says(SECRET)
+    await says(f"THEO DOI {CODE}")
+    await office.moves(to=Status.COMPLETED)
+    told = await citizen.receives()
+    assert CODE in told.text
+    assert [choice.says for choice in told.choices][:1] == [CODE]
+    assert f'value="{CODE}"' in await page(browser, channel)
+    await browser.post("/gia-lap", data={"kenh": channel, "text": "Tôi đến hai lần rồi mà chưa lấy được kết quả"})
+    asked = await citizen.receives()
+    await says(asked.choices[0].says)
+    await says("DANH GIA 5")
+    await says("DUNG")
+    await office.moves(to=Status.DELIVERED)
+    async with line.core.database.connection(Role.WORKER) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM feedback") == 1
+        queued = "SELECT count(*) FROM message WHERE kind = 'status_changed' AND channel = $1 AND state < 30"
+        assert await connection.fetchval(queued, channel) == 0
+
+
+async def test_who_leaves_is_told_nothing_until_back(handsets: Handsets, browser: Client, line: Line) -> None:
+    await line.office.files()
+    citizen = on(handsets, TELEGRAM)
+    await citizen.says(f"THEO DOI {CODE}")
+    await citizen.hears()
+    await browser.post("/gia-lap/ra-vao", data={"kenh": TELEGRAM, "what": "left"})
+    async with asyncio.timeout(PATIENCE):
+        while not await _opted_out(line.core):  # noqa: ASYNC110 - what is awaited is a commit of another task
+            await asyncio.sleep(0.02)
+    await line.office.moves(to=Status.COMPLETED)
+    await browser.post("/gia-lap/ra-vao", data={"kenh": TELEGRAM, "what": "joined"})
+    await citizen.hears()
+    await line.office.moves(to=Status.PROCESSING)
+    assert CODE in await citizen.hears()
+    shown = await page(browser, TELEGRAM)
+    assert "Đã chặn hoặc rời cuộc trò chuyện." in shown
+    assert "Đã mở cuộc trò chuyện." in shown
+
+
+async def _opted_out(core: Core) -> bool:
+    async with core.database.connection(Role.WORKER) as connection:
+        return bool(await connection.fetchval("SELECT count(*) FROM opt_out"))
+
+
+async def test_a_shared_phone_number_comes_from_the_platform(handsets: Handsets, browser: Client, line: Line) -> None:
+    await line.office.files()
+    citizen = on(handsets, TELEGRAM)
+    await browser.post("/gia-lap/ra-vao", data={"kenh": TELEGRAM, "what": "own_phone"})
+    await citizen.hears()
+    await citizen.says(CODE)
+    assert "20/11/2036" in await citizen.hears()
+
+
+async def test_in_text_messages_nobody_joins(browser: Client, line: Line) -> None:
+    await browser.post("/gia-lap/ra-vao", data={"kenh": "sms", "what": "joined"})
+    assert line.gateway.screen(PHONE) == []
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.BLOCKED])
+async def test_what_is_refused_is_not_sent_again(browser: Client, line: Line, fault: Fault) -> None:
+    await browser.post("/gia-lap/nha-mang", data={"kenh": "sms", "fault": fault})
+    assert 'aria-pressed="true"' in await page(browser)
+    await browser.post("/gia-lap", data={"text": "HELP"})
+    await settled(line.core, DeliveryState.FAILED)
+    assert line.citizen(PHONE).received() == []
+    assert line.gateway.conditions(PHONE).fault is None
+
+
+async def test_what_met_429_comes_after_the_pause(browser: Client, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels.simulator.gateway.FLOOD_PAUSE", timedelta(milliseconds=50))
+    citizen = line.citizen(PHONE)
+    await browser.post("/gia-lap/nha-mang", data={"fault": Fault.FLOOD})
+    await browser.post("/gia-lap", data={"text": "HELP"})
+    await citizen.hears()
+    assert "Nhà mạng trả lời 429" in await page(browser)
+
+
+async def test_an_answer_lost_after_acceptance_is_settled_by_the_receipt(browser: Client, line: Line) -> None:
+    citizen = line.citizen(PHONE)
+    await browser.post("/gia-lap/nha-mang", data={"fault": Fault.NO_ANSWER})
+    await browser.post("/gia-lap", data={"text": "HELP"})
+    await citizen.hears()
+    await settled(line.core, DeliveryState.DELIVERED)
+    assert len(citizen.received()) == 1
+
+
+@pytest.mark.parametrize(
+    ("receipts", "state", "reports"),
+    [
+        (Receipts.FAILED, DeliveryState.FAILED, 2),
+        (Receipts.TWICE, DeliveryState.DELIVERED, 2),
+        (Receipts.NEVER, DeliveryState.HANDED_OVER, 0),
+    ],
+)
+async def test_receipts_fail_repeat_and_get_lost(
+    browser: Client, line: Line, receipts: Receipts, state: DeliveryState, reports: int
+) -> None:
+    await browser.post("/gia-lap/nha-mang", data={"receipts": receipts})
+    await browser.post("/gia-lap", data={"text": "HELP"})
+    await settled(line.core, state)
+    await line.gateway.close()
+    async with line.core.database.connection(Role.WORKER) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM delivery_report") == reports
+
+
+async def test_outside_the_window_only_templates_arrive(handsets: Handsets, browser: Client, line: Line) -> None:
+    await line.office.files()
+    citizen = on(handsets, ZALO)
+    await citizen.says(f"THEO DOI {CODE}")
+    await citizen.hears()
+    await browser.post("/gia-lap/nha-mang", data={"kenh": ZALO, "window": "closed"})
+    await line.office.moves(to=Status.COMPLETED)
+    told = await citizen.receives()
+    assert told.facts["code"] == CODE
+    shown = await page(browser, ZALO)
+    assert "Mẫu tin đã duyệt" in shown
+    await citizen.says("TRO GIUP")
+    await settled(line.core, DeliveryState.FAILED)
+    assert "lời tự do bị từ chối" in await page(browser, ZALO)
+
+
+@pytest.mark.parametrize("sent", ["fault=x&receipts=x&window=x&kenh=x", "what=x", "kenh=%00", "a=1&" * 11, "%ff=%ff"])
+async def test_nothing_sent_breaks_the_page(browser: Client, sent: str) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path in ("/gia-lap", "/gia-lap/may", "/gia-lap/ra-vao", "/gia-lap/nha-mang"):
+        assert (await browser.post(path, data=sent, headers=headers)).status < 500
+    assert (await browser.get("/gia-lap", params={"kenh": "\u0000"})).status == 200

@@ -3,6 +3,7 @@
 
 const talk = document.getElementById("talk");
 const part = (page, id) => page.getElementById(id);
+const toTheNewest = () => document.getElementById("newest").scrollIntoView({ block: "end" });
 
 // What is new is added at the end, so that a reader of the screen is told that and nothing else.
 function show(page) {
@@ -11,7 +12,7 @@ function show(page) {
   }
   for (const id of ["choices", "waiting"]) document.getElementById(id).innerHTML = part(page, id).innerHTML;
   for (const field of document.querySelectorAll("input[name=id]")) field.value = part(page, "compose").elements.id.value;
-  document.getElementById("newest").scrollIntoView({ block: "end" });
+  toTheNewest();
 }
 
 async function fetched(options) {
@@ -60,3 +61,4 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) { source?.close(); source = null; } else listen();
 });
 listen();
+if (talk.children.length > 1) toTheNewest();

@@ -139,7 +139,7 @@ async function readPhoto() {
   try {
     const read = await reader(), picture = await createImageBitmap(file);
     let texts = [];
-    for (const most of [LARGE, SMALL]) if (!texts.length) texts = await read(scaled(picture, most), most);
+    for (const most of [LARGE, SMALL]) if (!texts.length) texts = await read(picture, most);
     if (!understand(texts)) say(texts.length ? "notOurs" : "nothingRead");
   } catch (error) {
     say(error.message === "decoder" ? "noDecoder" : "nothingRead");
@@ -153,3 +153,4 @@ photo.addEventListener("change", readPhoto);
 document.addEventListener("visibilitychange", () => { if (document.hidden && stream) end(""); });
 addEventListener("pagehide", () => end(""));
 place.hidden = false;
+document.getElementById("cannot").hidden = true;
