@@ -153,8 +153,11 @@ def _svg_text(text: Text, used: dict[tuple[Weight, str], str]) -> str:
 
 
 def _svg_dark(mark: Box | Symbol) -> str:
-    outline = "".join(f"M{_n(x)} {_n(y)}h{_n(w)}v{_n(h)}h-{_n(w)}z" for x, y, w, h in _rectangles(mark))
-    return f'<path shape-rendering="crispEdges" d="{outline}"/>'
+    if isinstance(mark, Box):
+        return f'<rect x="{_n(mark.x)}" y="{_n(mark.y)}" width="{_n(mark.width)}" height="{_n(mark.height)}"/>'
+    outline = "".join(f"M{column} {row}h{width}v{height}h-{width}z" for column, row, width, height in mark.pattern.dark)
+    placed = f"translate({_n(mark.x)} {_n(mark.y)}) scale({_n(mark.module)} {_n(mark.row)})"
+    return f'<path shape-rendering="crispEdges" transform="{placed}" d="{outline}"/>'
 
 
 def _n(length: float) -> str:

@@ -149,15 +149,20 @@ def test_papers_have_their_sizes() -> None:
 
 
 def painted(drawing: str) -> Image.Image:
-    """The dark paths of an SVG, ten dots a millimetre; letters are left out."""
+    """The patterns of an SVG, sixteen dots a millimetre; letters and lines are left out."""
     root = ET.fromstring(drawing)  # noqa: S314 - our own
     width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
     image = Image.new("L", (round(width * 16), round(height * 16)), 255)
     draw = ImageDraw.Draw(image)
     for path in root.iter(f"{SVG}path"):
-        for x, y, w, h in re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-", path.get("d", "")):
-            left, top = round(float(x) * 16), round(float(y) * 16)
-            draw.rectangle((left, top, round((float(x) + float(w)) * 16) - 1, round((float(y) + float(h)) * 16) - 1), 0)
+        if placed := re.fullmatch(
+            r"translate\(([\d.]+) ([\d.]+)\) scale\(([\d.]+) ([\d.]+)\)", path.get("transform", "")
+        ):
+            left, top, module, row = (float(number) * 16 for number in placed.groups())
+            for run in re.findall(r"M(\d+) (\d+)h(\d+)v(\d+)h-", path.attrib["d"]):
+                x, y, w, h = map(int, run)
+                corners = (left + x * module, top + y * row, left + (x + w) * module - 1, top + (y + h) * row - 1)
+                draw.rectangle(tuple(map(round, corners)), 0)
     return image
 
 
