@@ -40,6 +40,8 @@ TENANT_TABLES = [
     "api_key",
     "subscription",
     "message",
+    "receipt_revocation",
+    "receipt_secret",
 ]
 
 

@@ -71,6 +71,7 @@ def test_safe_settings_may_run_in_production() -> None:
         ({"MOTMA_SECRET_KEY": "k" * 23}, "MOTMA_SECRET_KEY is too short"),
         ({"MOTMA_PUBLIC_URL": "http://motma.example"}, "MOTMA_PUBLIC_URL"),
         ({"MOTMA_PUBLIC_URL": ""}, "MOTMA_PUBLIC_URL"),
+        ({"MOTMA_RECEIPT_KEYS": f"{'r' * 40},short"}, "MOTMA_RECEIPT_KEYS"),
     ],
 )
 def test_each_unsafe_setting_gets_one_line(changed: dict[str, str], named: str) -> None:
