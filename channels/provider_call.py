@@ -75,7 +75,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 def refused(answer: ProviderAnswer) -> Exception:
     """What an answer that is no success means by its status: ours to mend or wait for, or never to be sent."""
     said = f"The provider answered {answer.status}."
-    if answer.status in {401, 403, 404, 405, 407, 408, 425, 429} or answer.status >= 500 or answer.status < 400:
+    if answer.status in {401, 402, 403, 404, 405, 407, 408, 425, 429} or answer.status >= 500 or answer.status < 400:
         # Our account, our settings, its load: nothing about this message. The next try may find it mended.
         return TryLater(said, after=answer.retry_after)
     return Undeliverable(said)

@@ -5,6 +5,7 @@ Infobip signs nothing: the user and password set with the subscription say who c
 
 import base64
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -19,13 +20,12 @@ from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import json_as, mended, our_id
 from channels.sms.gateway import SendingSettings, SmsGateway, required
 from channels.sms.manner import SMS_MANNER
-from channels.sms.numbers import sender_address
+from channels.sms.received import received
 from channels.web.requests import small_body
 from domain.civil_time import utc_now
-from domain.contact import ChannelName, Contact
+from domain.contact import ChannelName
 from domain.errors import InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
-from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
-from domain.vietnamese import clean
+from domain.message import DeliveryState, HandedOver, Outgoing
 from notifications.reports import Reports
 
 API_URL = "https://api.infobip.com"
@@ -171,15 +171,15 @@ class InfobipChannel(SmsGateway):
         A text without sender or id is passed over: it would only keep the others from coming.
         """
         for text in json_as(ReceivedTexts, await self._genuine(request)).results:
-            address, message_id = sender_address(mended(text.sender)), clean(mended(text.message_id))[:128]
-            if address and message_id:
+            with suppress(Malformed):
                 await self._heard(
-                    Incoming(
-                        sender=Contact(channel=ChannelName.SMS, address=address),
-                        recipient=clean(mended(text.recipient))[:64],
-                        text=clean(mended(text.text or "")),
-                        external_id=f"{self.name}:{message_id}",
-                        received_at=self._clock(),
+                    received(
+                        self.name,
+                        sender=text.sender,
+                        recipient=text.recipient,
+                        text=text.text or "",
+                        message_id=text.message_id,
+                        at=self._clock(),
                     )
                 )
         return web.Response()

@@ -27,13 +27,12 @@ from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import FORM, JSON, MOST_CALL, first, json_as, our_id, pairs, query_of, text_of
 from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
-from channels.sms.numbers import sender_address
+from channels.sms.received import received
 from channels.web.requests import small_body
 from domain.civil_time import utc_now
-from domain.contact import ChannelName, Contact
+from domain.contact import ChannelName
 from domain.errors import Gone, InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
-from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
-from domain.vietnamese import clean
+from domain.message import DeliveryState, HandedOver, Outgoing
 from notifications.reports import Reports
 
 API_URL = "https://api.twilio.com"
@@ -136,17 +135,14 @@ class TwilioChannel(SmsGateway):
     async def receive(self, request: web.Request) -> web.Response:
         """A text from a phone. Raises `Unauthenticated`, `TooLarge`, `Malformed`."""
         given = await self._genuine(request)
-        address = sender_address(first(given, "From"))
-        if not address:
-            raise Malformed("The message names no sender.", field="From")
-        text = _WORDS_OF_OPT_OUT.get(first(given, "OptOutType")) or text_of(given.get("Body", b""))
         await self._heard(
-            Incoming(
-                sender=Contact(channel=ChannelName.SMS, address=address),
-                recipient=clean(first(given, "To"))[:64],
-                text=clean(text),
-                external_id=f"{self.name}:{first(given, 'MessageSid')}",
-                received_at=self._clock(),
+            received(
+                self.name,
+                sender=first(given, "From"),
+                recipient=first(given, "To"),
+                text=_WORDS_OF_OPT_OUT.get(first(given, "OptOutType")) or first(given, "Body"),
+                message_id=first(given, "MessageSid"),
+                at=self._clock(),
             )
         )
         return web.Response(text=NO_ANSWER, content_type="text/xml")

@@ -24,15 +24,14 @@ from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import FORM, MOST_CALL, json_as, mended, our_id, pairs, query_of, text_of
 from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
-from channels.sms.numbers import sender_address
 from channels.sms.parts import MOST_PARTS, Joiner, Part
+from channels.sms.received import received
 from channels.sms.segments import fits_gsm7
 from channels.web.requests import small_body
 from domain.civil_time import utc_now
-from domain.contact import ChannelName, Contact
+from domain.contact import ChannelName
 from domain.errors import InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
 from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
-from domain.vietnamese import clean
 from notifications.reports import Reports
 
 API_URL = "https://rest.nexmo.com"
@@ -142,37 +141,31 @@ class VonageHooks:
     async def receive(self, request: web.Request) -> web.Response:
         """A text from a phone, or a part of one. Raises `Unauthenticated`, `TooLarge`, `Malformed`."""
         given = await self._genuine(request)
-        sender = Contact(channel=ChannelName.SMS, address=sender_address(mended(given.get("msisdn", ""))))
-        message_id = clean(mended(given.get("messageId", "")))[:128]
-        if not sender.address or not message_id:
-            raise Malformed("The message names no sender or has no id.", field="msisdn")
-        recipient = clean(mended(given.get("to", "")))[:64]
-        part = self._part(given, sender, recipient, message_id)
-        if part is not None:
-            await self._joiner.heard(part)
-            return web.Response()
-        await self._heard(
-            Incoming(
-                sender=sender,
-                recipient=recipient,
-                text=clean(mended(given.get("text", ""))),  # a binary message has none
-                external_id=f"{self.name}:{message_id}",
-                received_at=self._clock(),
-            )
+        message = received(
+            self.name,
+            sender=given.get("msisdn", ""),
+            recipient=given.get("to", ""),
+            text=given.get("text", ""),  # a binary message has none
+            message_id=given.get("messageId", ""),
+            at=self._clock(),
         )
+        if part := self._part(given, message):
+            await self._joiner.heard(part)
+        else:
+            await self._heard(message)
         return web.Response()
 
-    def _part(self, given: Mapping[str, str], sender: Contact, recipient: str, message_id: str) -> Part | None:
+    def _part(self, given: Mapping[str, str], message: Incoming) -> Part | None:
         """The call as a part of a longer message; None for a whole one, or when it does not say which part it is."""
         number, total = our_id(given.get("concat-part", "")), our_id(given.get("concat-total", ""))
         if given.get("concat") != "true" or not number or not total or not 1 < total <= MOST_PARTS or number > total:
             return None
         return Part(
-            sender=sender,
-            recipient=recipient,
+            sender=message.sender,
+            recipient=message.recipient,
             text=given.get("text", ""),
-            provider_id=message_id,
-            received_at=self._clock(),
+            provider_id=message.external_id.removeprefix(f"{self.name}:"),
+            received_at=message.received_at,
             reference=mended(given.get("concat-ref", ""))[:64],
             number=number,
             total=total,

@@ -24,15 +24,14 @@ from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import MOST_CALL, json_as, mended, our_id
 from channels.sms.gateway import SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
-from channels.sms.numbers import sender_address
+from channels.sms.received import received
 from channels.sms.segments import fits_gsm7
 from channels.sms.vonage import MOST_AGE, MOST_AHEAD, SendBy, VonageSettings
 from channels.web.requests import small_body
 from domain.civil_time import utc_now
-from domain.contact import ChannelName, Contact
+from domain.contact import ChannelName
 from domain.errors import InDoubt, Malformed, ServiceError, Unauthenticated
-from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
-from domain.vietnamese import clean
+from domain.message import DeliveryState, HandedOver, Outgoing
 from notifications.reports import Reports
 
 API_URL = "https://api.nexmo.com"
@@ -136,17 +135,14 @@ class VonageMessagesHooks:
         return web.Response()
 
     async def _hear(self, call: Call) -> None:
-        address = sender_address(mended(call.sender))
-        message_id = clean(mended(call.message_uuid))[:128]
-        if not address or not message_id:
-            raise Malformed("The message names no sender or has no id.", field="from")
         await self._heard(
-            Incoming(
-                sender=Contact(channel=ChannelName.SMS, address=address),
-                recipient=clean(mended(call.recipient))[:64],
-                text=clean(mended(call.text or "")),
-                external_id=f"{self.name}:{message_id}",
-                received_at=self._clock(),
+            received(
+                self.name,
+                sender=call.sender,
+                recipient=call.recipient,
+                text=call.text or "",
+                message_id=call.message_uuid,
+                at=self._clock(),
             )
         )
 

@@ -73,6 +73,7 @@ async def test_the_sender_is_ours_or_an_agencys_name_and_never_anothers_number(
         (500, {}, None),
         (502, {}, None),
         (401, {}, None),
+        (402, {}, None),
         (403, {}, None),
         (302, {"Location": "http://127.0.0.1:9/"}, None),
     ],
