@@ -11,8 +11,8 @@ from channels.receipts.layout import roll
 from channels.receipts.painting import svg
 from domain.language import Language
 from lookup.receipt_tokens import Receipt, ReceiptKeys
-from tests.browser.conftest import Seen
-from tests.browser.test_citizens_pages import OVERFLOW, SMALL_TARGETS, controlled
+from tests.browser.conftest import OVERFLOW, SMALL_TARGETS, Seen
+from tests.browser.test_citizens_pages import controlled
 from tests.channels.conftest import core
 from tests.channels.receipts.conftest import Counter, counter, open_counter
 from tests.channels.receipts.optics import opened, pages, rasterised, read
