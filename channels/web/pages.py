@@ -1,27 +1,23 @@
 """The citizens' pages: one field, the answer, the second factor, live news of it, and the installable shell."""
 
-import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from datetime import timedelta
-from urllib.parse import parse_qs
 
 import msgspec
 from aiohttp import web
-from aiohttp_sse import EventSourceResponse, sse_response
 
 from channels.guesses import GuardedDesk, ProofNeeded
 from channels.web.assets import Assets
 from channels.web.duties import REQUEST_ID
 from channels.web.enquiries import NotACode, Typed, TypedInstead, answer_to, understood
+from channels.web.live import Streams
 from channels.web.problems import Problem, problem_of
 from channels.web.rendering import Pages
-from channels.web.requests import small_body
+from channels.web.requests import small_form
 from channels.web.views import answer_view, wait_words
 from channels.web.visitors import Visitors
 from domain.dossier import PublicDossier
-from domain.errors import Malformed, NotFound, TooMany, Unavailable
+from domain.errors import NotFound, TooMany, Unavailable
 from domain.vietnamese import clean
 from lookup.disclosure import Answer
 from lookup.wording import Words
@@ -30,9 +26,6 @@ _WORDS = Words("channels.web")
 # Each version of the dossier behind a code, the present one first; never ends by itself. Nothing for an unknown code.
 Watch = Callable[[str], AsyncGenerator[PublicDossier, None]]
 
-MOST_STREAMS = 2_000  # live pages per process
-MOST_STREAMS_OF_ONE = 20  # per address: a whole office may share one
-LONGEST_STREAM = timedelta(minutes=30)  # the browser comes back by itself
 LIMITED_ROUTES = frozenset({"/tra-cuu"})  # against the look-ups of one address
 _NEVER_KEPT = {"Cache-Control": "no-store"}
 _MANY_DIGITS = 9  # an unreadable text with this many may hold a citizen's ID
@@ -59,8 +52,7 @@ class WebPages:
         self._watch = watch
         self._visitors = visitors
         self._sms_number = sms_number
-        self._streams: Counter[str] = Counter()
-        self._open: set[EventSourceResponse] = set()
+        self._streams = Streams()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every page, and the static files they use."""
@@ -76,8 +68,7 @@ class WebPages:
 
     async def close(self) -> None:
         """End the live pages, so that a server that stops need not wait for their readers."""
-        for stream in list(self._open):
-            stream.stop_streaming()
+        await self._streams.close()
 
     # --- asking and answering ---
 
@@ -112,7 +103,7 @@ class WebPages:
 
     async def with_proof(self, request: web.Request) -> web.Response:
         """POST /tra-cuu with `code` and `proof`: level L1, never kept by anybody."""
-        form = await _small_form(request)
+        form = await small_form(request)
         try:
             typed = understood(form.get("code", ""))
         except NotACode as misread:
@@ -201,39 +192,7 @@ class WebPages:
         """GET /tra-cuu/live?code=…: an event `changed` with the version whenever there is a new one, for any code."""
         code = understood(request.query.get("code", "")).code
         address = self._visitors.of(request).address
-        if self._streams.total() >= MOST_STREAMS:
-            raise Unavailable("There are too many live pages.", after=timedelta(minutes=1))
-        if self._streams[address] >= MOST_STREAMS_OF_ONE:
-            raise TooMany("There are too many live pages from this address.", after=timedelta(minutes=1))
-        await self._desk.by_code(code, origin=address)  # news of a code tell that it exists: a guess like any other
-        self._streams[address] += 1
-        try:
-            async with sse_response(request) as stream:
-                await self._forward(code, stream)
-        finally:
-            self._streams -= Counter({address: 1})
-        return stream
-
-    async def _forward(self, code: str, stream: EventSourceResponse) -> None:
-        """Send news of `code` until the reader leaves, which the stream's own pings notice, or the time is up."""
-
-        async def forward() -> None:
-            async with aclosing(self._watch(code)) as changes:
-                async for dossier in changes:
-                    await stream.send(str(dossier.version), event="changed")
-
-        self._open.add(stream)
-        forwarding = asyncio.create_task(forward())
-        forwarding.add_done_callback(lambda _: stream.stop_streaming())
-        try:
-            async with asyncio.timeout(LONGEST_STREAM.total_seconds()):
-                await stream.wait()
-        except TimeoutError:
-            pass  # the browser asks again
-        finally:
-            self._open.discard(stream)
-            forwarding.cancel()
-            await asyncio.gather(forwarding, return_exceptions=True)
+        return await self._streams.changed(request, _versions(self._watch(code)), address=address)
 
     # --- the installable shell ---
 
@@ -274,13 +233,7 @@ class WebPages:
         )
 
 
-async def _small_form(request: web.Request) -> dict[str, str]:
-    """The fields of an urlencoded form, the first of each name. Raises `TooLarge`, `Malformed`."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise web.HTTPUnsupportedMediaType
-    body = await small_body(request)
-    try:
-        fields = parse_qs(body.decode(), max_num_fields=10, keep_blank_values=True)
-    except ValueError:
-        raise Malformed("The form cannot be read.") from None
-    return {name: values[0] for name, values in fields.items()}
+async def _versions(changes: AsyncGenerator[PublicDossier, None]) -> AsyncGenerator[int, None]:
+    async with aclosing(changes):
+        async for dossier in changes:
+            yield dossier.version

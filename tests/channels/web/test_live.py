@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientResponse
 
-from channels.web import pages
+from channels.web import live
 from tests.channels.web.conftest import Site
 from tests.channels.web.sample_answers import SAMPLES
 
@@ -57,7 +57,7 @@ async def test_a_server_that_stops_ends_the_streams(site: Site) -> None:
 
 
 async def test_one_address_may_not_take_all_streams(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "MOST_STREAMS_OF_ONE", 1)
+    monkeypatch.setattr(live, "MOST_STREAMS_OF_ONE", 1)
     async with site.client.get("/tra-cuu/live", params={"code": CODE}) as first:
         await site.news.watched_by(CODE, 1)
         refused = await site.client.get("/tra-cuu/live", params={"code": CODE})
@@ -71,7 +71,7 @@ async def test_one_address_may_not_take_all_streams(site: Site, monkeypatch: pyt
 
 
 async def test_a_stream_ends_by_itself_and_the_browser_comes_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "LONGEST_STREAM", pages.LONGEST_STREAM * 0)
+    monkeypatch.setattr(live, "LONGEST_STREAM", live.LONGEST_STREAM * 0)
     async with site.client.get("/tra-cuu/live", params={"code": UNKNOWN}) as response:
         assert await next_event(response) == "end"
     await site.news.watched_by(UNKNOWN, 0)
