@@ -223,7 +223,7 @@ _PLACE = re.compile(r" - at `\$(?:\[\d*\])?\.?(.*?)`$")
 _MISSING = re.compile(r"Object missing required field `(.+?)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.+)`", re.DOTALL)
 _WRONG_KIND = re.compile(r"Expected `(.+?)`, got `(.+?)`")
-_LENGTH = re.compile(r"Expected `(?:str|array|object)` of length (>=|<=) (\d+)")
+_LENGTH = re.compile(r"Expected `(str|array|object)` of length (>=|<=) (\d+)")
 _KINDS = {
     "str": "text",
     "int": "a number",
@@ -252,8 +252,9 @@ def _invalid(complaint: str) -> Invalid:
         wanted = dict.fromkeys(_KINDS.get(name, name) for name in kind[1].split(" | ") if name != "null")
         return Invalid(f"This must be {' or '.join(wanted)}, not {_KINDS.get(kind[2], kind[2])}.", field=field)
     if length := _LENGTH.match(said):
-        limit = "at least" if length[1] == ">=" else "at most"
-        return Invalid(f"This must have {limit} {length[2]} characters.", field=field)
+        limit = "at least" if length[2] == ">=" else "at most"
+        what = "characters" if length[1] == "str" else "members"
+        return Invalid(f"This must have {limit} {length[3]} {what}.", field=field)
     if "timezone" in said:
         return Invalid("The time needs its offset, for example 2026-11-02T08:00:00+07:00.", field=field)
     if "RFC3339" in said:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from channels.agency_api.admission import Admission
+from channels.agency_api.admission import Admission, idempotency_key
 from channels.agency_api.bodies import JSON, MAX_ITEMS, MAX_ONE, require_type, whole
 from channels.agency_api.callers import Caller
 from channels.agency_api.payloads import Word, decoded, refuse_repeated_members
@@ -70,6 +70,7 @@ class ReceiptCalls:
     async def print(self, request: web.Request) -> web.StreamResponse:
         """POST /api/v1/receipts"""
         caller = await self._admission.admitted(request, Scope.RECEIPTS_PRINT)
+        idempotency_key(request)  # not needed here, but a malformed one is told
         require_type(request, JSON)
         with self._admission.room.body() as claim:
             body = await whole(request, MAX_ONE, claim)
