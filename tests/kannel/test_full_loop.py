@@ -42,7 +42,7 @@ async def test_a_text_in_ucs_2_is_read(service: Service, network: Network) -> No
     await phone.says(f"Tra cứu {CODE} mã tra cứu {SECRET}", ucs2=True)
     assert await phone.hears() == PROVEN
     await phone.says("Trợ giúp", ucs2=True)
-    assert (await phone.hears()).startswith("Tra loi tu dong. Tra cuu: HS <ma ho so>.")
+    assert (await phone.hears()).startswith("Tra loi tu dong. Tra cuu: HS <ma>.")
 
 
 async def test_a_change_is_told_and_its_receipts_come_back(service: Service, network: Network) -> None:
