@@ -192,6 +192,7 @@ class WebPages:
         """GET /tra-cuu/live?code=…: an event `changed` with the version whenever there is a new one, for any code."""
         code = understood(request.query.get("code", "")).code
         address = self._visitors.of(request).address
+        await self._desk.by_code(code, origin=address)  # news of a code tell that it exists: a guess like any other
         return await self._streams.changed(request, _versions(self._watch(code)), address=address)
 
     # --- the installable shell ---

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from cache.budgets import MISSES_PER_ORIGIN, MISSES_PER_PREFIX, WRONG_PROOFS_PER_DOSSIER
 from cache.limits import Limits
 from cache.redis_connection import open_redis
-from channels.guesses import GuardedDesk, ProofNeeded, prefix_of
+from channels.guesses import UNSUSPECTED, GuardedDesk, ProofNeeded, prefix_of
 from domain.errors import TooMany, Unavailable
 from lookup.disclosure import Answer
 from lookup.sealing import Seal
@@ -233,7 +233,7 @@ class SlowDesk(PaperDesk):
 
 async def test_no_number_of_look_ups_at_once_finds_more_than_the_budget_leaves(seal: Seal, redis_url: str) -> None:
     desk = SlowDesk([dossier(f"{UNIT_DAY}-{number:04}") for number in range(0, 10_000, 17)])
-    looked_up = 2 * (HALF + 1) + MISSES_PER_PREFIX.burst  # each process on credit, then all as paid for
+    looked_up = 2 * UNSUSPECTED + MISSES_PER_PREFIX.burst  # each process on credit, then all as paid for
     async with processes(desk, redis_url, seal, 2) as guards:
         asked = [
             asyncio.create_task(guards[number % 2].by_code(f"{UNIT_DAY}-{number:04}", origin=f"10.0.1.{number % 200}"))
@@ -243,7 +243,7 @@ async def test_no_number_of_look_ups_at_once_finds_more_than_the_budget_leaves(s
         assert len(set(desk.codes_asked)) == looked_up
         desk.go.set()
         outcomes = Counter(map(_outcome, await asyncio.gather(*asked, return_exceptions=True)))
-    assert outcomes["answer"] <= 3
+    assert outcomes["answer"] <= 6  # one in a hundred (G40)
     assert outcomes["refused"] >= 400 - looked_up
 
 

@@ -13,6 +13,7 @@ from tests.faults.rig import AGENCY, Rig
 
 BEGIN = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 TRY_AGAIN_SECONDS = 0.1
+DAYS = 25  # that dossiers are spread over: nobody asks for hundreds of one office and day at once
 STATUSES = (2, 4, 5, 4, 6, 4, 9, 10)
 TO_COME_BACK = {429, 503}
 
@@ -31,9 +32,9 @@ class Producer:
     faults: list[str] = field(default_factory=list)  # items refused, and answers that should not be
     retries: int = 0
 
-    async def dossiers(self, count: int, *, day: str = "261102") -> list[str]:
-        """Store `count` dossiers, each with a phone of its own; their codes."""
-        codes = [f"{AGENCY}-{day}-{n:06d}" for n in range(1, count + 1)]
+    async def dossiers(self, count: int) -> list[str]:
+        """Store `count` dossiers of several days, each with a phone of its own; their codes."""
+        codes = [f"{AGENCY}-2610{n % DAYS + 1:02d}-{n:06d}" for n in range(1, count + 1)]
         for start in range(0, count, 500):
             await self.push("dossiers", [facts(c, start + n) for n, c in enumerate(codes[start : start + 500])])
         return codes

@@ -23,7 +23,7 @@ MANY = 10_000  # sends of which a share can be told
 
 STORED = "SELECT event_id FROM dossier_event WHERE event_id = ANY ($1)"
 STATES = """
-    SELECT d.code, d.status, d.status_at FROM dossier d WHERE d.code LIKE 'H05.16-261102-%'"""
+    SELECT d.code, d.status, d.status_at FROM dossier d WHERE d.code LIKE 'H05.16-2610%'"""
 WAITING = "SELECT count(*) AS n FROM message WHERE state <= 20"
 # Acknowledged events that were news when they came, to somebody who did not refuse, and of which no notice was made.
 UNTOLD = """

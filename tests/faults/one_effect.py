@@ -15,7 +15,7 @@ A_DAY_LATER = "UPDATE idempotency SET recorded_at = recorded_at - interval '24 h
 HISTORY = """
     SELECT d.code, d.status, d.status_at, d.version,
            (SELECT count(*) FROM dossier_event e WHERE e.dossier_id = d.id AND e.event_id LIKE d.code || '/%') AS events
-      FROM dossier d WHERE d.code LIKE 'H05.16-261102-%'"""
+      FROM dossier d WHERE d.code LIKE 'H05.16-2610%'"""
 # Notices that would go out of events that came after a newer one; 61 is superseded.
 LATE_NEWS = """
     SELECT count(*) AS n FROM message m JOIN dossier_event e USING (dossier_id, event_key)

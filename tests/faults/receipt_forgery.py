@@ -22,7 +22,7 @@ async def forged_receipts(*, tokens: int, asked: int = 100, mutant: str = NO_MUT
     evidence = Evidence(guarantee="G43")
     chance, keys = random.Random(43), ReceiptKeys.from_secrets((), Seal.from_secret(SECRET.encode()))
     now = datetime.now(UTC).replace(microsecond=0)
-    genuine = keys.issue(Receipt(code="H05.16-261102-000001", office="H05.16", issued_at=now))
+    genuine = keys.issue(Receipt(code="H05.16-261002-000001", office="H05.16", issued_at=now))
     guessed = [_guess(chance, keys, len(genuine)) for _ in range(asked)]
     changed = [_one_bit_off(chance, genuine) for _ in range(asked)]
     accepted = sum(keys.read(token) is not None for token in guessed + changed)
