@@ -33,6 +33,9 @@ TABLE = (
     "channels.zalo.oa",
     "channels.zalo.zns",
     "channels.zalo.bot",
+    "channels.meta.webhook",
+    "channels.meta.messenger",
+    "channels.meta.whatsapp",
 )
 
 # Reads a settings dataclass, each field under a prefix and its name in upper case: `service.settings.read`, bound to an

@@ -1,0 +1,1 @@
+"""Meta: Messenger and WhatsApp on one webhook, sent by one Graph API."""
