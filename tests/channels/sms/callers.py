@@ -4,16 +4,12 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
-
-from channels.channel import Channel
 from channels.sms.esms import EsmsChannel, EsmsSettings
 from channels.sms.infobip import InfobipChannel, InfobipSettings
 from channels.sms.parts import Joiner
@@ -21,15 +17,12 @@ from channels.sms.speedsms import SpeedSmsChannel, SpeedSmsSettings
 from channels.sms.twilio import TwilioChannel, TwilioSettings
 from channels.sms.vonage import VonageChannel, VonageSettings
 from channels.sms.vonage_messages import VonageMessagesChannel, VonageMessagesSettings
-from database.pool import Database
-from domain.errors import Unavailable
-from domain.message import DeliveryState, Incoming
+from domain.message import DeliveryState
 from lookup.sealing import Seal
-from notifications.reports import Reports
+from tests.channels.sms.calling import NOW, Around, Call, Caller
 
 PAYLOADS = Path(__file__).parent / "payloads"
 PUBLIC_URL = "https://motma.example"
-NOW = datetime(2026, 11, 10, 3, 0, 0, tzinfo=UTC)
 OUR_NUMBER = "84588888888"
 PHONE = "84901234567"
 SECRET, OLD_SECRET = "signature-secret-of-the-tests", "old-signature-secret-of-the-tests"
@@ -42,73 +35,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 def recorded(name: str) -> Any:  # noqa: ANN401 - JSON
     """A file of tests/channels/sms/payloads."""
     return json.loads((PAYLOADS / name).read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True)
-class Call:
-    """One HTTP call, byte by byte."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-@dataclass
-class Ear:
-    """What was heard, each message once, as the inbox does it."""
-
-    heard: list[Incoming] = field(default_factory=list)
-    database_is_away: bool = False
-
-    async def __call__(self, incoming: Incoming) -> bool:
-        if self.database_is_away:
-            raise Unavailable("The message could not be recorded.")
-        if any(known.external_id == incoming.external_id for known in self.heard):
-            return False
-        self.heard.append(incoming)
-        return True
-
-
-@dataclass
-class Around:
-    """What a channel under test is made of."""
-
-    http: aiohttp.ClientSession
-    ear: Ear
-    database: Database
-    seal: Seal
-    api_url: str = "http://127.0.0.1:9"
-    now: datetime = NOW
-
-    @property
-    def reports(self) -> Reports:
-        """Into the test's own store, if it has one."""
-        return Reports(self.database)
-
-    def clock(self) -> datetime:
-        """The time it is."""
-        return self.now
-
-
-@dataclass(frozen=True)
-class Caller:
-    """One provider. `text` makes a genuine call with a text, `status` one about message `id` of ours.
-
-    `secret` may be given where a call is made or a channel opened with another. `covers_body` says that the proof does.
-    """
-
-    name: str
-    opened: Callable[..., Channel]
-    text: Callable[..., Call] | None
-    status: Callable[..., Call]
-    words: Mapping[str, DeliveryState]
-    proof: str = ""  # the header or field that proves the call
-    covers_body: bool = True
-    refusal: int = 401
-
-    def __str__(self) -> str:
-        return self.name
 
 
 # --- Twilio ---

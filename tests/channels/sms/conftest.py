@@ -11,11 +11,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from yarl import URL
 
+from cache.limits import Limits
+from cache.redis_connection import open_redis
 from channels.channel import Channel
 from database.pool import Database
 from lookup.sealing import Seal
 from tests.channels.edge import edge
-from tests.channels.sms.callers import Around, Call, Ear
+from tests.channels.sms.calling import Around, Call, Ear
+from tests.channels.sms.mouths import Routed
 
 
 @dataclass
@@ -78,3 +81,18 @@ def serve(aiohttp_client: Callable[[web.Application], Awaitable[TestClient[web.R
         return Line(await aiohttp_client(edge(channel.routes())))
 
     return served
+
+
+@pytest.fixture
+async def limits(redis_url: str, seal: Seal) -> AsyncIterator[Limits]:
+    """Limits that count in the session's Redis."""
+    async with open_redis(redis_url) as redis:
+        opened = Limits(redis, seal)
+        yield opened
+        await opened.aclose()
+
+
+@pytest.fixture
+def routed(limits: Limits, database: Database) -> Routed:
+    """Makes routing senders."""
+    return Routed(limits, database)

@@ -26,9 +26,8 @@ from tests.channels.sms.callers import (
     TWILIO,
     VONAGE,
     VONAGE_MESSAGES,
-    Around,
-    Caller,
 )
+from tests.channels.sms.calling import Around, Caller
 
 
 @dataclass(frozen=True)

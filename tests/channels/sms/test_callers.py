@@ -11,19 +11,16 @@ from domain.errors import Malformed
 from domain.message import Incoming
 from tests.channels.sms.callers import (
     CALLERS,
-    NOW,
     OLD_SECRET,
     OUR_NUMBER,
     PHONE,
     SECRET,
     SPEEDSMS,
     TEXTING,
-    Around,
-    Call,
-    Caller,
     altered,
     proof_of,
 )
+from tests.channels.sms.calling import NOW, Around, Call, Caller
 from tests.channels.sms.conftest import Serve
 
 texting = pytest.mark.parametrize("caller", TEXTING, ids=str)

@@ -23,7 +23,7 @@ from notifications.dispatcher import Dispatcher, Dispatching
 from notifications.notices import Notices
 from notifications.outbox import Outbox
 from notifications.reports import Reports
-from tests.channels.sms.callers import Around
+from tests.channels.sms.calling import Around
 from tests.channels.sms.providers import StandIn, provider, stand_in
 
 UNCAPPED = RoutingSettings(per_number="off", spend_per_number="off", spend_per_prefix="off", spend="off", share=10)

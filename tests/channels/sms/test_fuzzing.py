@@ -21,9 +21,6 @@ from tests.channels.sms.callers import (
     JSON,
     PUBLIC_URL,
     SECRET,
-    Around,
-    Call,
-    Caller,
     open_infobip,
     open_twilio,
     open_vonage,
@@ -31,6 +28,7 @@ from tests.channels.sms.callers import (
     signed_by_vonage,
     with_token,
 )
+from tests.channels.sms.calling import Around, Call, Caller
 from tests.channels.sms.conftest import Line, Serve
 from tests.channels.sms.test_shortcode import PASSWORD, open_shortcode
 

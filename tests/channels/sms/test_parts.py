@@ -15,7 +15,8 @@ from database.pool import Database, Role
 from domain.contact import ChannelName, Contact
 from domain.errors import Unavailable
 from lookup.sealing import Seal
-from tests.channels.sms.callers import NOW, Around, Ear, open_vonage, vonage_text
+from tests.channels.sms.callers import open_vonage, vonage_text
+from tests.channels.sms.calling import NOW, Around, Ear
 from tests.channels.sms.conftest import Serve
 
 SENDER = Contact(channel=ChannelName.SMS, address="+84901234567")

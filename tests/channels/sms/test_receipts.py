@@ -19,15 +19,13 @@ from tests.channels.sms.callers import (
     ESMS,
     INFOBIP,
     SECRET,
-    Around,
-    Call,
-    Caller,
     esms_status,
     from_infobip,
     recorded,
     signed_by_twilio,
     signed_by_vonage,
 )
+from tests.channels.sms.calling import Around, Call, Caller
 from tests.channels.sms.conftest import Line, Serve
 
 calling = pytest.mark.parametrize("caller", CALLERS, ids=str)

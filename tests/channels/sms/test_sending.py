@@ -10,7 +10,8 @@ from channels.channel import Examined
 from domain.contact import ChannelName, Contact
 from domain.errors import Gone, InDoubt, Malformed, ServiceError, TryLater, Undeliverable
 from domain.message import HandedOver, Outgoing
-from tests.channels.sms.callers import OUR_NUMBER, PUBLIC_URL, SECRET, Around
+from tests.channels.sms.callers import OUR_NUMBER, PUBLIC_URL, SECRET
+from tests.channels.sms.calling import Around
 from tests.channels.sms.providers import PROVIDERS, Provider, StandIn, provider, said, stand_in
 
 everywhere = pytest.mark.parametrize("at", PROVIDERS, ids=str)

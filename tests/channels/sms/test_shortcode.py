@@ -19,9 +19,9 @@ from domain.errors import Malformed
 from domain.message import DeliveryState, Outgoing
 from lookup.sealing import Seal
 from service.wiring import Core
-from tests.channels.sms.callers import Around, Call
+from tests.channels.sms.calling import Around, Call
 from tests.channels.sms.conftest import Line, Serve
-from tests.channels.sms.test_routing import Mouth
+from tests.channels.sms.mouths import Mouth
 from tests.channels.story import CODE, SECRET, Office, make_inbox, running
 
 PASSWORD, OLD_PASSWORD = "password-of-the-tests", "old-password-of-the-tests"

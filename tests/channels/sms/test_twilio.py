@@ -13,14 +13,13 @@ from tests.channels.sms.callers import (
     OLD_SECRET,
     PHONE,
     SECRET,
-    Around,
-    Call,
     open_twilio,
     recorded,
     signed_by_twilio,
     twilio_status,
     twilio_text,
 )
+from tests.channels.sms.calling import Around, Call
 from tests.channels.sms.conftest import Serve
 
 VECTORS = recorded("twilio_signatures.json")

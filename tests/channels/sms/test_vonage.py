@@ -7,9 +7,6 @@ from typing import Any
 import pytest
 
 from tests.channels.sms.callers import (
-    NOW,
-    Around,
-    Call,
     open_vonage,
     open_vonage_messages,
     recorded,
@@ -19,6 +16,7 @@ from tests.channels.sms.callers import (
     vonage_text,
     with_token,
 )
+from tests.channels.sms.calling import NOW, Around, Call
 from tests.channels.sms.conftest import Serve
 
 SIGNATURES = recorded("vonage_signatures.json")
