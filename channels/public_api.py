@@ -1,6 +1,7 @@
 """Look-up as JSON for anybody who has a code: level L0 by GET, level L1 by POST."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from time import time
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from channels.code_route import BY_CODE, WITH_PROOF, CodeRoute
 from channels.guesses import GuardedDesk
+from channels.web.duties import Completed
 from channels.web.enquiries import answer_to, understood
 from channels.web.headers import defaults
 from channels.web.ready import ReadyHead, ReadyResponse
@@ -24,6 +26,7 @@ from lookup.wording import next_step, next_step_of, stage_label, status_label
 LIMITED_ROUTES = frozenset({BY_CODE, WITH_PROOF})  # against the look-ups of one address
 MOST_READY = 20_000  # encoded answers per process, about 1.5 kB each
 _MINUTE = 60
+_PLAIN = re.compile(rf"{WITH_PROOF}/([0-9A-Za-z.-]+)(?:\?lang=(?:vi|(en)))?")
 
 
 class _Question(msgspec.Struct):
@@ -60,13 +63,28 @@ class PublicLookup:
 
     async def by_code(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/lookup/{code}: level L0; `?lang=en` for English labels."""
-        response = self._kept(request.raw_path, self._visitors.of(request).address)
-        return response.to(request) if response else await self._newly_encoded(request)
+        target, address = request.raw_path, self._visitors.of(request).address
+        response = self._kept(target, address)
+        if response is None:
+            response = await self._newly_encoded(target, request.match_info["code"], _language(request), address)
+        return response.to(request)
 
-    def ready(self, target: str, address: str) -> Callable[[bytes], bytes] | None:
+    def ready(self, target: str, address: str) -> Completed | None:
         """What makes the response to GET `target`, asked from `address`, of a request's id; None if it is not ready."""
         response = self._kept(target, address)
         return response.with_id if response else None
+
+    def asked(self, target: str) -> Callable[[str], Awaitable[Completed]] | None:
+        """What finds that response for an address; None where `target` must be read with more care."""
+        plain = _PLAIN.fullmatch(target)
+        if plain is None:
+            return None
+
+        async def found(address: str) -> Completed:
+            language = Language.ENGLISH if plain[2] else Language.VIETNAMESE
+            return (await self._newly_encoded(target, plain[1], language, address)).with_id
+
+        return found
 
     def _kept(self, target: str, address: str) -> ReadyResponse | None:
         """The answer to a target as it was sent, if it is still the truth and may be given without asking the desk."""
@@ -82,13 +100,12 @@ class PublicLookup:
             return None
         return response
 
-    async def _newly_encoded(self, request: web.Request) -> web.StreamResponse:
+    async def _newly_encoded(self, target: str, code: str, language: Language, address: str) -> ReadyResponse:
         minute_ends = self._minute_ends
-        typed = understood(request.match_info["code"])
+        typed = understood(code)
         before = self._at_hand(typed.code)
-        answer = await answer_to(self._desk, typed, origin=self._visitors.of(request).address)
-        body = msgspec.json.encode(public_json(answer, _language(request)))
-        response = ReadyResponse(self._head, body)
+        answer = await answer_to(self._desk, typed, origin=address)
+        response = ReadyResponse(self._head, msgspec.json.encode(public_json(answer, language)))
         # Kept only if the dossier was at hand all the while: then it is the one the answer was made from.
         if (
             before is not None
@@ -97,8 +114,8 @@ class PublicLookup:
             and minute_ends == self._minute_ends
             and len(self._ready) < MOST_READY
         ):
-            self._ready[request.raw_path] = (answer.code, before, response)
-        return response.to(request)
+            self._ready[target] = (answer.code, before, response)
+        return response
 
     async def with_proof(self, request: web.Request) -> web.Response:
         """POST /api/v1/lookup with `{"code", "proof"}`: level L1."""

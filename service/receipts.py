@@ -11,10 +11,10 @@ from service.wiring import Core
 PACKAGE = "channels.receipts"  # whose templates, words and files the pages use
 
 
-def ways_to_ask(settings: Settings, *, url: str, sms_number: str | None) -> WaysToAsk:
-    """What citizens read of channels. `url` is where we are, `sms_number` ours."""
+def ways_to_ask(settings: Settings, *, sms_number: str | None) -> WaysToAsk:
+    """What citizens read of channels. `sms_number` is ours."""
     return WaysToAsk(
-        public_url=url, sms_number=sms_number, zalo=settings.zalo_address, telegram=settings.telegram_address
+        public_url=settings.url, sms_number=sms_number, zalo=settings.zalo_address, telegram=settings.telegram_address
     )
 
 

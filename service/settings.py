@@ -58,6 +58,11 @@ class Settings:
     sms_segment_price: int = 350  # VND; what the simulator and reports count with
 
     @property
+    def url(self) -> str:
+        """Where citizens and gateways reach us, without a slash at the end."""
+        return (self.public_url or f"http://{self.listen}").rstrip("/")
+
+    @property
     def development(self) -> bool:
         """Whether the simulator pages are served."""
         return self.env is Environment.DEVELOPMENT

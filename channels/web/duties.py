@@ -2,12 +2,12 @@
 
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from itertools import count
 from secrets import token_hex
 from time import gmtime, perf_counter, strftime, time
-from typing import NoReturn
+from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,9 +18,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from cache.limits import Limit, Limits
 from channels.web.access_log import AccessLog
 from channels.web.figures import Figure, Figures
-from channels.web.front_door import AtOnce
 from channels.web.headers import defaults
-from channels.web.problems import Problem, problem_json, problem_of
+from channels.web.problems import Problem, problem_bytes, problem_json, problem_of
 from channels.web.visitors import Visitor, Visitors
 from domain.errors import TooMany
 
@@ -34,6 +33,9 @@ _FOR_MACHINES = ("/api/", "/webhooks/", "/dvcqg/", "/healthz", "/readyz")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = _SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 _GONE = 499  # the client left before the answer; the number nginx uses
+_WEBHOOKS = "/webhooks/"
+_REFUSED = frozenset({401, 403, 404})
+MOST_REFUSALS_LOGGED = 5  # webhook calls a second that were not genuine, of each process; all are counted
 
 
 class _Outcome:
@@ -52,11 +54,12 @@ class _Outcome:
 class _Route:
     """One route: its name in figures and logs, whether it counts against the limit, and its outcomes."""
 
-    __slots__ = ("limited", "name", "outcomes")
+    __slots__ = ("limited", "name", "outcomes", "webhook")
 
     def __init__(self, name: str, *, limited: bool) -> None:
         self.name = name
         self.limited = limited
+        self.webhook = name.startswith(_WEBHOOKS)
         self.outcomes: dict[tuple[str, int], _Outcome] = {}
 
 
@@ -93,6 +96,7 @@ class Duties:
         self._nowhere = _Route("none", limited=False)
         self._process = token_hex(4).encode()
         self._numbers = count()
+        self._refusals_logged = 0  # in the present second
         self._second = 0.0  # when the present second began, by perf_counter
         self._stamp = b""
 
@@ -104,16 +108,14 @@ class Duties:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Everything around one request."""
-        began = perf_counter()
-        if began - self._second >= 1.0:
-            self._new_second(began)
+        began = self.begin()
         route = self._routes.get(request.match_info.route) or self._meet(request.match_info.route)
         visitor = self._visitors.of(request)
         parent = request.headers.get("traceparent")
-        request_id = (parent and _trace(parent)) or b"%b%08x" % (self._process, next(self._numbers))
+        request_id = (parent and _trace(parent)) or self.next_id()
         request[REQUEST_ID] = request_id
         try:
-            if route.limited and (wait := self._spend(visitor.address)):
+            if wait := self.spend(route, visitor):
                 _refuse_for(wait)
             if request.method not in _SAFE:
                 _refuse_foreign_sites(request)
@@ -121,34 +123,34 @@ class Duties:
         except Exception as error:
             response = self._refusal(request, error, route)
         except BaseException:
-            self._record(route, request.method, _GONE, began, visitor, request_id)
+            self.record(route, request.method, _GONE, began, visitor, request_id)
             raise
-        self._record(route, request.method, response.status, began, visitor, request_id)
+        self.record(route, request.method, response.status, began, visitor, request_id)
         return response
 
-    def at_once(self, route: str, ready: Callable[[str, str], Callable[[bytes], bytes] | None]) -> AtOnce:
-        """The same duties for a GET that needs no handler: what `channels.web.front_door` asks.
+    def around(self, route: str, lookups: "Unguarded") -> "GuardedLookups":
+        """The same duties for look-ups that need no framework: what `channels.web.front_door` asks."""
+        return GuardedLookups(self, _Route(route, limited=route in self._limited), lookups)
 
-        `ready(target, address)` is what completes the response to an id, or None when there is no such response.
-        """
-        name = _Route(route, limited=route in self._limited)
+    def begin(self) -> float:
+        """When a request begins, by perf_counter."""
+        began = perf_counter()
+        if began - self._second >= 1.0:
+            self._new_second(began)
+        return began
 
-        def answer(target: str, visitor: Visitor) -> bytes | None:
-            began = perf_counter()
-            if began - self._second >= 1.0:
-                self._new_second(began)
-            if (complete := ready(target, visitor.address)) is None or (name.limited and self._spend(visitor.address)):
-                return None
-            request_id = b"%b%08x" % (self._process, next(self._numbers))
-            response = complete(request_id)
-            self._record(name, hdrs.METH_GET, 200, began, visitor, request_id)
-            return response
+    def next_id(self) -> bytes:
+        """The id of one more request."""
+        return b"%b%08x" % (self._process, next(self._numbers))
 
-        return answer
+    def spend(self, route: "_Route", visitor: Visitor) -> float:
+        """Count a look-up against its address: seconds to wait, 0 when it may go on."""
+        return self._spend(visitor.address) if route.limited else 0.0
 
     def _new_second(self, began: float) -> None:
         """The time of log lines, written out once a second."""
         now = time()
+        self._refusals_logged = 0
         self._second = began - now % 1
         self._stamp = strftime("%Y-%m-%dT%H:%M:%S", gmtime(now)).encode()
 
@@ -160,7 +162,7 @@ class Duties:
         met = self._routes[route] = _Route(name, limited=name in self._limited)
         return met
 
-    def _record(
+    def record(
         self, route: _Route, method: str, status: int, began: float, visitor: Visitor, request_id: bytes
     ) -> None:
         """Count and log one request."""
@@ -170,6 +172,10 @@ class Duties:
             outcome = route.outcomes[known, status] = _Outcome(self._figures.of(route.name, known, status))
         seconds = perf_counter() - began
         outcome.figure.add(seconds)
+        if route.webhook and status in _REFUSED:  # a flood of forgeries is no flood of lines
+            self._refusals_logged += 1
+            if self._refusals_logged > MOST_REFUSALS_LOGGED:
+                return
         self._log.add(
             b'{"timestamp":"%b.%03d%b%d,"address":"%b","id":"%b"}\n'
             % (
@@ -188,13 +194,23 @@ class Duties:
             return web.Response(status=error.status, headers={hdrs.LOCATION: error.headers[hdrs.LOCATION]})
         if request.writer.output_size > 0 or isinstance(error, ConnectionError):
             raise error  # too late to say anything
-        problem, request_id = problem_of(error), request[REQUEST_ID].decode()
-        if problem.ours:
-            # The message of an unknown error may quote what it choked on, which may be personal: places only.
-            logger.error("fault", route=route.name, id=request_id, kind=_kind(error), places=_places(error))
+        request_id = request[REQUEST_ID].decode()
+        problem = self.problem(error, route, request_id)
         if request.path.startswith(_FOR_MACHINES):
             return problem_json(problem, request_id)
         return self._problem_page(request, problem)
+
+    def problem(self, error: Exception, route: "_Route", request_id: str) -> Problem:
+        """What is told of `error`, which is logged when it is ours."""
+        problem = problem_of(error)
+        if problem.ours:
+            # The message of an unknown error may quote what it choked on, which may be personal: places only.
+            logger.error("fault", route=route.name, id=request_id, kind=_kind(error), places=_places(error))
+        return problem
+
+    def problem_bytes(self, problem: Problem, request_id: bytes) -> bytes:
+        """The whole response that tells of it to a machine."""
+        return problem_bytes(problem, request_id, self._data_headers)
 
     async def _dress(self, request: web.Request, response: web.StreamResponse) -> None:
         """Headers of every response but the prepared ones, which have them."""
@@ -203,6 +219,64 @@ class Duties:
             response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = request[REQUEST_ID].decode()
         response.headers.popall(hdrs.SERVER, None)
+
+
+Completed = Callable[[bytes], bytes]  # from a request's id to all bytes of its response
+
+
+class Unguarded(Protocol):
+    """Look-ups by target, as `channels.public_api` answers them."""
+
+    def ready(self, target: str, address: str) -> Completed | None:
+        """The response to GET `target` if it is at hand."""
+
+    def asked(self, target: str) -> Callable[[str], Awaitable[Completed]] | None:
+        """What finds the response to GET `target` for an address, and raises what the desk raises.
+
+        None where aiohttp must read the target.
+        """
+
+
+class GuardedLookups:
+    """Look-ups with the duties of every request: `channels.web.front_door.Lookups`."""
+
+    def __init__(self, duties: Duties, route: _Route, lookups: Unguarded) -> None:
+        self._duties = duties
+        self._route = route
+        self._lookups = lookups
+
+    def at_once(self, target: str, visitor: Visitor) -> bytes | None:
+        """The response to GET `target`, or None when it is not ready or may not be given."""
+        duties = self._duties
+        began = duties.begin()
+        complete = self._lookups.ready(target, visitor.address)
+        if complete is None or duties.spend(self._route, visitor):
+            return None
+        request_id = duties.next_id()
+        response = complete(request_id)
+        duties.record(self._route, hdrs.METH_GET, 200, began, visitor, request_id)
+        return response
+
+    def in_time(self, target: str, visitor: Visitor) -> Coroutine[Any, Any, bytes] | None:
+        """The response as soon as it is known, a refusal included; None where aiohttp must read the target."""
+        find = self._lookups.asked(target)
+        return None if find is None else self._respond(find, visitor)
+
+    async def _respond(self, find: Callable[[str], Awaitable[Completed]], visitor: Visitor) -> bytes:
+        duties, route, status = self._duties, self._route, 200
+        began, request_id = duties.begin(), duties.next_id()
+        try:
+            if wait := duties.spend(route, visitor):
+                _refuse_for(wait)
+            response = (await find(visitor.address))(request_id)
+        except Exception as error:
+            problem = duties.problem(error, route, request_id.decode())
+            status, response = problem.status, duties.problem_bytes(problem, request_id)
+        except BaseException:
+            duties.record(route, hdrs.METH_GET, _GONE, began, visitor, request_id)
+            raise
+        duties.record(route, hdrs.METH_GET, status, began, visitor, request_id)
+        return response
 
 
 def _trace(parent: str) -> bytes | None:

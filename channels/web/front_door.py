@@ -1,18 +1,22 @@
-"""Answers the busiest question before the framework hears of it: a plain GET of a look-up that is ready.
+"""Answers the busiest question before the framework hears of it: a plain GET of a look-up.
 
 Two thirds of what a look-up that is at hand costs is the framework around it (docs/decisions/0011). So each connection
-begins here. As long as it asks nothing but plain look-ups whose answers are ready, they are written straight to it,
-with every duty done: limit, id, figures, access log, headers. At the first byte of anything else the connection is
-handed to aiohttp with that byte, for good. Nothing is parsed here that could be misread: a request counts as plain
-when it came in one piece and every header it has is on a short list of those that change nothing.
+begins here. As long as it asks nothing but plain look-ups, their answers are written straight to it, with every duty
+done: limit, id, figures, access log, headers. At the first byte of anything else the connection is handed to aiohttp
+with that byte, for good. Nothing is parsed here that could be misread: a request counts as plain when it came in one
+piece and every header it has is on a short list of those that change nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from math import inf
 from time import monotonic
-from typing import cast
+from typing import Any, Protocol, cast
+
+import structlog
 
 from channels.web.visitors import Visitor, Visitors
+from database.supervision import place
 
 _BEGINS = b"GET /api/v1/lookup/"
 _ENDS = b" HTTP/1.1"
@@ -23,6 +27,7 @@ MOST_KNOWN = 20_000  # header blocks whose sender is known
 SILENCE = 10.0  # seconds until a connection that asked nothing is closed
 KEEP_ALIVE = 75.0  # seconds between two questions
 SWEEP = 5.0  # seconds between two looks at who is silent
+GRACE = 5.0  # seconds that answers under way are given when the door closes
 
 # Headers that change nothing about the answer. What is not here, is repeated, or has another value, is not plain.
 _HARMLESS = frozenset(
@@ -34,19 +39,29 @@ _HARMLESS = frozenset(
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 _FORWARDED = "x-forwarded-for"
 
-# The whole response to a target, or None when it is not ready or may not be given: `asked(target, visitor)`.
-AtOnce = Callable[[str, Visitor], bytes | None]
+log = structlog.get_logger(__name__)
+
+
+class Lookups(Protocol):
+    """Answers plain look-ups with every duty done; a response is all its bytes."""
+
+    def at_once(self, target: str, visitor: Visitor) -> bytes | None:
+        """The response to GET `target`, or None when it is not ready or may not be given."""
+
+    def in_time(self, target: str, visitor: Visitor) -> Coroutine[Any, Any, bytes] | None:
+        """The response as soon as it is known, a refusal included; None where aiohttp must read the target."""
 
 
 class FrontDoor:
     """Where connections come in: a protocol factory for `loop.create_server`.
 
-    `at_once` answers what is ready; `framework` makes aiohttp's protocol for everything else.
+    `lookups` answers; `framework` makes aiohttp's protocol for everything else.
     """
 
-    def __init__(self, *, at_once: AtOnce, visitors: Visitors, framework: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, *, lookups: Lookups, visitors: Visitors, framework: Callable[[], asyncio.Protocol]) -> None:
         self.framework = framework
-        self._at_once = at_once
+        self.lookups = lookups
+        self.answers: set[asyncio.Task[bytes]] = set()  # under way
         self._visitors = visitors
         self._known: dict[tuple[str, bytes], Visitor] = {}  # by peer and header block
         self._waiting: set[_Guest] = set()
@@ -56,8 +71,8 @@ class FrontDoor:
         """The protocol of one more connection."""
         return _Guest(self)
 
-    def answer(self, data: bytes, peer: str) -> bytes | None:
-        """The response to `data` if it is one plain look-up whose answer is ready."""
+    def read(self, data: bytes, peer: str) -> tuple[str, Visitor] | None:
+        """The target and the sender of `data` if it is one plain look-up."""
         if not data.startswith(_BEGINS) or not data.endswith(_HEAD_ENDS):
             return None
         line = data.find(_BREAK)
@@ -69,7 +84,7 @@ class FrontDoor:
             target = data[4 : line - len(_ENDS)].decode("ascii")
         except UnicodeDecodeError:
             return None
-        return self._at_once(target, visitor)
+        return target, visitor
 
     def _meet(self, peer: str, head: bytes) -> Visitor | None:
         """Who sends such a header block; None when it is not plain."""
@@ -100,23 +115,27 @@ class FrontDoor:
         if self._waiting:
             self._sweep = asyncio.get_running_loop().call_later(SWEEP, self._close_silent)
 
-    def close(self) -> None:
-        """Close every connection that waits here."""
+    async def close(self) -> None:
+        """Close every connection that waits here; those that are being answered after their answer."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        if self.answers:
+            await asyncio.wait(self.answers, timeout=GRACE)
         for guest in list(self._waiting):
             guest.close()
 
 
 class _Guest(asyncio.Protocol):
-    """One connection: ours while it asks only what is ready, then aiohttp's."""
+    """One connection: ours while it asks only plain look-ups, then aiohttp's."""
 
-    __slots__ = ("_door", "_framework", "_peer", "_transport", "silent_until")
+    __slots__ = ("_answer", "_behind", "_door", "_framework", "_peer", "_transport", "silent_until")
 
     def __init__(self, door: FrontDoor) -> None:
         self._door = door
         self._framework: asyncio.Protocol | None = None
+        self._answer: asyncio.Task[bytes] | None = None  # under way
+        self._behind = b""  # what came meanwhile
         self._peer = "local"
         self.silent_until = 0.0
 
@@ -131,13 +150,38 @@ class _Guest(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._framework is not None:
             self._framework.data_received(data)
-            return
-        answer = self._door.answer(data, self._peer) if len(data) <= MOST_HEAD else None
-        if answer is None:
+        elif self._answer is not None:
+            self._behind += data
+            if len(self._behind) > MOST_HEAD:
+                self._transport.pause_reading()
+        elif len(data) > MOST_HEAD or (asked := self._door.read(data, self._peer)) is None:
             self._hand_over().data_received(data)
+        elif (response := self._door.lookups.at_once(*asked)) is not None:
+            self._transport.write(response)
+            self.silent_until = monotonic() + KEEP_ALIVE
+        elif (coming := self._door.lookups.in_time(*asked)) is not None:
+            self._answer = asyncio.create_task(coming)
+            self._answer.add_done_callback(self._answered)
+            self._door.answers.add(self._answer)
+            self.silent_until = inf
+        else:
+            self._hand_over().data_received(data)
+
+    def _answered(self, answer: asyncio.Task[bytes]) -> None:
+        self._door.answers.discard(answer)
+        self._answer = None
+        if answer.cancelled():
+            return  # whoever asked has gone
+        if (error := answer.exception()) is not None:
+            log.error("a look-up failed at the door", error=type(error).__qualname__, at=place(error))
+            self.close()
             return
-        self._transport.write(answer)
+        self._transport.write(answer.result())
         self.silent_until = monotonic() + KEEP_ALIVE
+        if self._behind:
+            behind, self._behind = self._behind, b""
+            self._transport.resume_reading()
+            self.data_received(behind)
 
     def _hand_over(self) -> asyncio.Protocol:
         self._door.left(self)
@@ -150,6 +194,8 @@ class _Guest(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.left(self)
+        if self._answer is not None:
+            self._answer.cancel()
         if self._framework is not None:
             self._framework.connection_lost(exc)
 

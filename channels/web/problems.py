@@ -1,8 +1,11 @@
 """What went wrong, as the asker may see it: one table from errors to a status, a stable code and a sentence."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import formatdate
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
@@ -90,14 +93,27 @@ def problem_of(error: BaseException) -> Problem:
 
 def problem_json(problem: Problem, request_id: str) -> web.Response:
     """`{"error": {"code", "message", "field"?}}`; a fault of ours also names the request, to be quoted to us."""
+    return web.Response(
+        status=problem.status,
+        body=_told(problem, request_id),
+        headers={"Cache-Control": "no-store", **dict(problem.headers)},
+        content_type="application/json",
+    )
+
+
+def problem_bytes(problem: Problem, request_id: bytes, headers: Mapping[str, str]) -> bytes:
+    """The same as all bytes of a response with `headers`, for where no framework stands."""
+    body = _told(problem, request_id.decode())
+    own = {"Content-Type": "application/json", "Content-Length": str(len(body)), "X-Request-Id": request_id.decode()}
+    lines = {**headers, "Cache-Control": "no-store", **dict(problem.headers), **own, "Date": formatdate(usegmt=True)}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n{head}\r\n".encode("latin-1") + body
+
+
+def _told(problem: Problem, request_id: str) -> bytes:
     told: dict[str, Any] = {"code": problem.code, "message": problem.message}
     if problem.field is not None:
         told["field"] = problem.field
     if problem.ours:
         told["request_id"] = request_id
-    return web.Response(
-        status=problem.status,
-        body=msgspec.json.encode({"error": told}),
-        headers={"Cache-Control": "no-store", **dict(problem.headers)},
-        content_type="application/json",
-    )
+    return msgspec.json.encode({"error": told})

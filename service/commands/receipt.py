@@ -20,7 +20,6 @@ from service.commands import Subcommands
 from service.receipts import printing, ways_to_ask
 from service.servers import open_receipt_keys, open_seal, open_servers
 from service.settings import Settings
-from service.site import public_url
 from service.wiring import open_core
 
 AT_ONCE = 500  # codes read together
@@ -89,7 +88,7 @@ async def _run(arguments: argparse.Namespace, settings: Settings, codes: list[st
             at = await receipts.revoke(tenant, codes[0])
             print(f"Receipts of {codes[0]} printed before {at:%Y-%m-%d %H:%M:%S} UTC are void.")
             return 0
-        ways = ways_to_ask(settings, url=public_url(settings), sms_number=settings.sms_number)
+        ways = ways_to_ask(settings, sms_number=settings.sms_number)
         wanted = Wanted(language=arguments.language, links=frozenset(arguments.links))
         if arguments.codes:
             slips = await slips_of(receipts, printing(core, ways), codes, wanted)

@@ -21,7 +21,7 @@ from channels.public_api import PublicLookup
 from channels.web.access_log import AccessLog
 from channels.web.assets import Assets
 from channels.web.duties import Duties
-from channels.web.front_door import AtOnce
+from channels.web.front_door import Lookups
 from channels.web.pages import WebPages
 from channels.web.rendering import Pages
 from channels.web.visitors import Visitors, networks
@@ -83,7 +83,7 @@ class Site:
     app: web.Application
     log: AccessLog
     at_hand: dict[str, PublicDossier]
-    at_once: AtOnce
+    lookups: Lookups
     visitors: Visitors
     written: bytearray = field(default_factory=bytearray)
 
@@ -152,7 +152,7 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
                 app=app,
                 log=log,
                 at_hand=at_hand,
-                at_once=duties.at_once(BY_CODE, lookup.ready),
+                lookups=duties.around(BY_CODE, lookup),
                 visitors=visitors,
                 written=written,
             )

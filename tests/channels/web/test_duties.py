@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from channels.web.duties import MOST_REFUSALS_LOGGED
 from domain.errors import Conflict, Forbidden, Invalid, NotYours, ServiceError, TooLarge, Unauthenticated
 from tests.channels.web.conftest import OpenSite, Site
 from tests.channels.web.sample_answers import APPLICANT, SAMPLES
@@ -85,6 +86,22 @@ async def test_requests_are_counted_by_route_and_outcome(site: Site) -> None:
     assert site.registry.get_sample_value("motma_http_request_seconds_bucket", {**labels, "le": "+Inf"}) == 3
     assert (site.registry.get_sample_value("motma_http_request_seconds_sum", labels) or 0) > 0
     assert site.registry.get_sample_value("motma_access_log_lost_lines") == 0
+
+
+async def test_a_flood_of_forged_webhooks_is_counted_and_hardly_logged(open_site: OpenSite) -> None:
+    async def forged(_request: web.Request) -> web.Response:
+        raise Unauthenticated("The call is not signed as agreed.")
+
+    site = await open_site(extra=(web.post("/webhooks/sms", forged),))
+    for _ in range(40):
+        assert (await site.client.post("/webhooks/sms")).status == 401
+    await site.client.get("/nowhere")
+    lines = await site.logged()
+    # The calls may fall into two seconds.
+    assert MOST_REFUSALS_LOGGED <= sum(line["route"] == "/webhooks/sms" for line in lines) <= 2 * MOST_REFUSALS_LOGGED
+    assert lines[-1]["route"] == "none"
+    labels = {"route": "/webhooks/sms", "method": "POST", "status": "401"}
+    assert site.registry.get_sample_value("motma_http_request_seconds_count", labels) == 40
 
 
 # --- who asks ---

@@ -1,4 +1,4 @@
-"""Plain look-ups that are ready are answered at the door; whatever else comes is aiohttp's, byte for byte."""
+"""Plain look-ups are answered at the door; whatever else comes is aiohttp's, byte for byte."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,14 +8,17 @@ from unittest.mock import patch
 
 import pytest
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from channels.web import front_door
 from channels.web.front_door import FrontDoor
+from lookup.disclosure import Answer
 from tests.channels.web.conftest import OpenSite, Site
 from tests.channels.web.sample_answers import SAMPLES
 
+API = "/api/v1/lookup/"
 CODE = SAMPLES["in_progress"].code
-PATH = f"/api/v1/lookup/{CODE}"
+PATH = API + CODE
 PLAIN = f"GET {PATH} HTTP/1.1\r\nHost: motma\r\n\r\n".encode()
 
 
@@ -67,12 +70,12 @@ async def door_of(site: Site) -> AsyncIterator[Door]:
         handed_over.append(make())
         return handed_over[-1]
 
-    front = FrontDoor(at_once=site.at_once, visitors=site.visitors, framework=framework)
+    front = FrontDoor(lookups=site.lookups, visitors=site.visitors, framework=framework)
     listening = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0)
     try:
         yield Door(site, listening.sockets[0].getsockname()[1], front, handed_over)
     finally:
-        front.close()
+        await front.close()
         listening.close()
 
 
@@ -147,7 +150,8 @@ async def test_a_header_that_may_matter_is_for_aiohttp(door: Door, more: bytes) 
         PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0"),
         PLAIN.replace(b"GET", b"HEAD"),
         PLAIN.replace(b"Host: motma\r\n", b""),
-        PLAIN.replace(PATH.encode(), PATH.encode() + b"?lang=en"),
+        PLAIN.replace(PATH.encode(), PATH.encode() + b"?lang=fr"),
+        PLAIN.replace(PATH.encode(), PATH.encode().replace(b"H", b"%48")),
         PLAIN.replace(PATH.encode(), b"/healthz"),
         b"GET /api/v1/lookup/\xc3\xa9 HTTP/1.1\r\nHost: motma\r\n\r\n",
         PLAIN.replace(b"\r\n\r\n", b"\r\nCookie: " + b"x" * 5000 + b"\r\n\r\n"),
@@ -182,17 +186,104 @@ async def test_after_anything_else_the_connection_stays_with_aiohttp(door: Door)
     writer.close()
 
 
-async def test_a_changed_dossier_is_no_longer_ready(door: Door) -> None:
+async def test_a_changed_dossier_is_asked_of_the_desk(door: Door) -> None:
     door.site.at_hand[CODE] = SAMPLES["in_progress"].dossier().public  # equal, but another
-    await door.ask(PLAIN)
+    with patch.object(door.site.desk, "by_code", wraps=door.site.desk.by_code) as by_code:
+        await door.ask(PLAIN, PLAIN, answers=2)
+    by_code.assert_called_once_with(CODE)
+    assert door.handed_over == []
+
+
+@pytest.mark.parametrize(
+    "target", [PATH + "?lang=en", API + SAMPLES["late"].code, API + "H05.16-261102-9999", API + "1"]
+)
+async def test_what_must_be_looked_up_or_refused_is_answered_as_aiohttp_would(door: Door, target: str) -> None:
+    plain = PLAIN.replace(PATH.encode(), target.encode())
+    (at_the_door,) = await door.ask(plain)
+    assert door.handed_over == []
+    (by_aiohttp,) = await door.ask(plain.replace(b"\r\n\r\n", b"\r\nX-Other: 1\r\n\r\n"))
     assert len(door.handed_over) == 1
+    assert without_id_and_date(at_the_door) == without_id_and_date(by_aiohttp)
+    logged = await door.site.logged()
+    assert logged[-1]["status"] == logged[-2]["status"] == int(at_the_door[9:12])
 
 
-async def test_the_limit_holds_at_the_door_and_is_told_by_aiohttp(open_site: OpenSite) -> None:
+async def test_a_fault_of_ours_is_told_by_its_request(door: Door) -> None:
+    async def fail(code: str) -> Answer | None:
+        raise ZeroDivisionError(code)
+
+    door.site.desk.by_code = fail  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        (refused,) = await door.ask(PLAIN.replace(CODE.encode(), b"H05.16-261102-9998"))
+    assert refused.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    (fault,) = (line for line in logs if line["event"] == "fault")
+    assert fault["id"].encode() in refused
+    assert "9998" not in str(fault)
+
+
+class SlowDesk:
+    """Stands before the desk of a site and lets nobody be answered until told."""
+
+    def __init__(self, site: Site) -> None:
+        self.go, self.asked = asyncio.Event(), asyncio.Event()
+        self._by_code = site.desk.by_code
+        site.desk.by_code = self.by_code  # type: ignore[method-assign]
+        site.at_hand.clear()
+
+    async def by_code(self, code: str) -> Answer | None:
+        """Level L0, once it may."""
+        self.asked.set()
+        await self.go.wait()
+        return await self._by_code(code)
+
+
+async def test_questions_that_come_before_the_answer_wait_their_turn(door: Door) -> None:
+    slow = SlowDesk(door.site)
+    reader, writer = await door.connect()
+    writer.write(PLAIN)
+    await slow.asked.wait()
+    writer.write(PLAIN.replace(PATH.encode(), b"/healthz"))
+    await writer.drain()
+    slow.go.set()
+    assert CODE.encode() in await read_response(reader)
+    assert (await read_response(reader)).startswith(b"HTTP/1.1 404")  # the site of these tests has no such page
+    assert len(door.handed_over) == 1
+    writer.close()
+
+
+async def test_who_leaves_before_the_answer_is_logged_as_gone(door: Door) -> None:
+    slow = SlowDesk(door.site)
+    _, writer = await door.connect()
+    writer.write(PLAIN)
+    await slow.asked.wait()
+    (answer,) = door.front.answers
+    writer.transport.abort()
+    await asyncio.wait({answer})
+    assert answer.cancelled()
+    assert (await door.site.logged())[-1]["status"] == 499
+
+
+async def test_stopping_waits_for_answers_under_way(door: Door) -> None:
+    slow = SlowDesk(door.site)
+    reader, writer = await door.connect()
+    writer.write(PLAIN)
+    await slow.asked.wait()
+    closing = asyncio.create_task(door.front.close())
+    slow.go.set()
+    assert CODE.encode() in await read_response(reader)
+    async with asyncio.timeout(5):
+        await closing
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_the_limit_holds_at_the_door(open_site: OpenSite) -> None:
     site = await open_site(limit="3/minute")
     async with door_of(site) as door:
         came = await door.ask(PLAIN, PLAIN, PLAIN, PLAIN, answers=4)
+        assert door.handed_over == []
     assert [response[9:12] for response in came] == [b"200", b"200", b"429", b"429"]  # the first made it ready
+    assert b"Retry-After: " in came[-1]
 
 
 async def test_behind_our_proxy_each_client_has_a_limit_of_its_own(open_site: OpenSite) -> None:

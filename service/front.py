@@ -1,0 +1,199 @@
+"""What the site answers with: citizens' pages, look-ups, slips, the agencies' API, webhooks, and their guards."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from cache.budgets import lookups_per_origin
+from channels import public_api
+from channels.agency_api.admission import items_per_key
+from channels.agency_api.api import AgencyApi
+from channels.channel import Heard
+from channels.code_route import BY_CODE
+from channels.guesses import GuardedDesk
+from channels.open_channels import OpenChannels
+from channels.public_api import PublicLookup
+from channels.receipts import pages as slip_pages
+from channels.receipts.slip import WaysToAsk
+from channels.simulator.handsets import SIMULATED_NUMBER, Handsets
+from channels.simulator.pages import SimulatorPages
+from channels.web import pages as citizens_pages
+from channels.web.access_log import AccessLog
+from channels.web.assets import Assets
+from channels.web.duties import Duties
+from channels.web.front_door import FrontDoor
+from channels.web.pages import WebPages
+from channels.web.rendering import Pages
+from channels.web.visitors import Network, Visitors, networks
+from channels.web.widget.script import Widget
+from database.pool import Role
+from database.supervision import beside
+from domain.contact import ChannelName
+from lookup.coalescing import CoalescingWriter
+from service.citizens import PACKAGES, CitizensCorner, offers
+from service.health import Dependency, Health
+from service.receipts import PACKAGE as RECEIPTS
+from service.receipts import printing, receipt_pages, ways_to_ask
+from service.settings import Settings, SettingsError
+from service.wiring import Core
+
+LARGEST_BODY = 16 * 1024 * 1024  # bytes; routes have smaller limits of their own
+
+
+class Front:
+    """Every page, API and webhook, made ready. `simulated` are the people of channels that no provider serves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        core: Core,
+        *,
+        desk: GuardedDesk,
+        channels: OpenChannels,
+        simulated: Handsets | None,
+        one_by_one: CoalescingWriter,
+        heard: Heard,
+    ) -> None:
+        """Raises `SettingsError`."""
+        self._settings = settings
+        self._core = core
+        self._channels = channels
+        self._secure = settings.url.startswith("https://")
+        texts_simulated = simulated is not None and ChannelName.SMS in simulated.gateways
+        sends_sms = texts_simulated or ChannelName.SMS in channels.senders()
+        sms_number = settings.sms_number or (SIMULATED_NUMBER if texts_simulated else None)
+        packages: tuple[str, ...] = ("channels.web", *PACKAGES, RECEIPTS, "channels.agency_api")
+        if simulated is not None:
+            packages = (*packages, "channels.simulator")
+        assets = Assets(packages)
+        pages = Pages(assets=assets, secure=self._secure, packages=packages, offers=offers(sends_sms=sends_sms))
+        self._visitors = Visitors(core.seal, _proxies(settings))
+        self._pages = WebPages(
+            pages=pages,
+            assets=assets,
+            desk=desk,
+            visitors=self._visitors,
+            watch=core.dossiers.watch,
+            sms_number=sms_number,
+        )
+        self._corner = CitizensCorner(
+            core,
+            heard=heard,
+            pages=pages,
+            visitors=self._visitors,
+            widget=_widget(settings),
+            url=settings.url,
+            sms_number=sms_number,
+            sends_sms=sends_sms,
+        )
+        ways = ways_to_ask(settings, sms_number=sms_number)
+        self._slips = receipt_pages(core, pages, ways)
+        self._agencies = self._agency_api(pages, ways, one_by_one)
+        self._lookup = PublicLookup(
+            desk=desk, at_hand=core.dossiers.at_hand, visitors=self._visitors, secure=self._secure
+        )
+        self._simulator = (
+            SimulatorPages(simulated, pages=pages, price=settings.sms_segment_price) if simulated is not None else None
+        )
+        self._access_log = AccessLog(_write_log)
+        self._duties = self._guard()
+
+    def application(self) -> web.Application:
+        """All routes, and what is done for every request."""
+        health = Health(
+            {
+                "postgresql": Dependency(check=partial(_postgresql_answers, self._core), vital=True),
+                "redis": Dependency(check=partial(_redis_answers, self._core), vital=False),
+            }
+        )
+        app = web.Application(client_max_size=LARGEST_BODY)
+        for part in (self._lookup, self._pages, self._corner, self._slips, self._agencies, self._channels, health):
+            app.router.add_routes(part.routes())
+        if self._simulator is not None:
+            app.router.add_routes(self._simulator.routes())
+        self._duties.install(app)
+        self._corner.install(app)
+        return app
+
+    def door(self) -> Callable[..., FrontDoor]:
+        """What stands before the application and answers what is asked most by itself; it lacks `framework` yet."""
+        lookups = self._duties.around(BY_CODE, self._lookup)
+        return partial(FrontDoor, lookups=lookups, visitors=self._visitors)
+
+    @asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        """What goes on beside the answers does so while inside; at the end live pages are closed, the log written."""
+        async with (
+            beside("housekeeping", self._agencies.keep_house),
+            beside("web chat", self._corner.listening),
+        ):
+            try:
+                yield
+            finally:
+                await self._pages.close()
+                await self._corner.close()
+                if self._simulator is not None:
+                    await self._simulator.close()
+                await self._access_log.close()
+
+    def _agency_api(self, pages: Pages, ways: WaysToAsk, one_by_one: CoalescingWriter) -> AgencyApi:
+        core = self._core
+        return AgencyApi(
+            database=core.database,
+            seal=core.seal,
+            registry=core.registry,
+            writer=core.writer,
+            one_by_one=one_by_one,
+            limits=core.limits,
+            limit=items_per_key(self._settings.agency_limit),
+            visitors=self._visitors,
+            pages=pages,
+            printing=printing(core, ways),
+        )
+
+    def _guard(self) -> Duties:
+        return Duties(
+            visitors=self._visitors,
+            limits=self._core.limits,
+            lookup_limit=lookups_per_origin(self._settings.lookup_limit),
+            limited=citizens_pages.LIMITED_ROUTES | public_api.LIMITED_ROUTES | slip_pages.LIMITED_ROUTES,
+            log=self._access_log,
+            registry=REGISTRY,
+            secure=self._secure,
+            problem_page=self._pages.problem,
+        )
+
+
+def _write_log(lines: bytes) -> None:
+    """To the stream the other logs go to, at once."""
+    sys.stderr.buffer.write(lines)
+    sys.stderr.buffer.flush()
+
+
+def _proxies(settings: Settings) -> tuple[Network, ...]:
+    try:
+        return networks(settings.trusted_proxies)
+    except ValueError:
+        raise SettingsError("MOTMA_TRUSTED_PROXIES is not a list of networks such as 10.0.0.0/8,::1.") from None
+
+
+def _widget(settings: Settings) -> Widget:
+    try:
+        return Widget(settings.widget_origins)
+    except ValueError:
+        raise SettingsError(
+            "MOTMA_WIDGET_ORIGINS is not a list of origins such as https://a.gov.vn,https://b.gov.vn."
+        ) from None
+
+
+async def _postgresql_answers(core: Core) -> None:
+    async with core.database.connection(Role.PUBLIC) as connection:
+        await connection.fetchval("SELECT 1")
+
+
+async def _redis_answers(core: Core) -> None:
+    await core.redis.get_many([b"l:ready"])
