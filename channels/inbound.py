@@ -10,7 +10,6 @@ from types import MappingProxyType
 import structlog
 from prometheus_client import Counter
 
-from channels.conversation.auto_replies import alike, says_automatic
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import (
     FileFeedback,
@@ -26,10 +25,10 @@ from channels.conversation.turn import (
 )
 from channels.conversation_memory import BY_SMS, Heard, Memory, ReplyLimits
 from channels.linked_phones import LinkedPhones, LinkSource
-from database.pool import DATABASE_AWAY, Connection, Database, Role
+from channels.recording import Recorder
+from database.pool import Connection, Database, Role
 from database.supervision import place, supervised
 from domain.contact import ChannelName, Contact
-from domain.errors import Unavailable
 from domain.language import Language
 from domain.message import Choice, Incoming, IncomingKind
 from feedback_intake.filing import Filing
@@ -38,16 +37,8 @@ from lookup.sealing import Seal, Unsealable
 from notifications.outbox import Outbox
 from notifications.subscriptions import Subscriptions
 
-LONGEST_TEXT = 4_000  # characters; what is longer is no message of a person
 MOST_ATTEMPTS = 5
 
-# Recorded once, however often a provider sends it.
-RECORD = """
-    INSERT INTO inbound (channel, provider_id, sender_digest, sender_sealed, recipient, text_sealed, text_digest,
-                         received_at, kind, automatic)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-    ON CONFLICT (channel, provider_id) DO NOTHING
-    RETURNING id"""
 # `run_at` is the lease: a process that dies gives its messages up by time. Attempts count when leased, so that a
 # message that kills its process is counted too. Messages of one sender come one at a time, in order.
 LEASE = """
@@ -118,6 +109,7 @@ class Inbox:
     ) -> None:
         self._database = database
         self._seal = seal
+        self._recorder = Recorder(database, seal)
         self._conversation = conversation
         self._outbox = outbox
         self._subscriptions = subscriptions
@@ -133,27 +125,10 @@ class Inbox:
 
     async def heard(self, incoming: Incoming) -> bool:
         """Record a message; False when it was recorded before. Raises `Unavailable`: then it must be sent again."""
-        text = incoming.text[:LONGEST_TEXT]
-        try:
-            async with self._database.connection(Role.WORKER) as connection:
-                recorded = await connection.fetchval(
-                    RECORD,
-                    incoming.sender.channel,
-                    incoming.external_id,
-                    self._seal.contact(incoming.sender),
-                    self._seal.seal(incoming.sender.address),
-                    incoming.recipient,
-                    self._seal.seal(text),
-                    self._seal.digest("inbound text", alike(text)),
-                    incoming.received_at,
-                    incoming.kind,
-                    says_automatic(text),
-                )
-        except DATABASE_AWAY as error:
-            raise Unavailable("The message could not be recorded. Please send it again.") from error
-        if recorded is not None:
+        recorded = await self._recorder.record(incoming)
+        if recorded:
             self._wake.set()
-        return recorded is not None
+        return recorded
 
     async def run(self) -> None:
         """Answer messages until `stop()`; then finish those in hand. Cancelling is a crash: their leases run out."""
@@ -332,4 +307,4 @@ class Inbox:
         HANDLED.labels(message.channel, "failed").inc()
 
 
-STATEMENTS = (RECORD, LEASE, SETTLE, RETRY, FIND_DOSSIER)
+STATEMENTS = (LEASE, SETTLE, RETRY, FIND_DOSSIER)

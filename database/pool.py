@@ -65,7 +65,7 @@ class PoolSizes:
     app: int = 4
     public: int = 3
     citizen: int = 2
-    worker: int = 8  # the inbox answers as many texts at once
+    worker: int = 10  # the inbox answers eight texts at once and records others meanwhile, in two lanes
     operator: int = 1
 
     def of(self, role: Role) -> int:

@@ -15,6 +15,7 @@ from channels.conversation.turn import Said, Turn
 from channels.conversation_memory import BY_SMS, ReplyLimits
 from channels.guesses import GuardedDesk
 from channels.inbound import Handling, Inbox
+from channels.recording import Recorder
 from database.pool import Database, Role, open_database
 from domain.contact import ChannelName, Contact
 from domain.errors import Unavailable
@@ -346,7 +347,7 @@ async def test_what_a_person_sent_stands_nowhere_in_clear(core: Core, database_u
 async def test_without_the_store_nothing_is_taken(database_url: str, core: Core) -> None:
     async with open_database(database_url, roles=(Role.WORKER,)) as database:
         inbox = make_inbox(core)
-        inbox._database = Database(url=database.url, pools=database.pools)
+        inbox._recorder = Recorder(Database(url=database.url, pools=database.pools), core.seal)
         await database.pools[Role.WORKER].close()
         with pytest.raises(Unavailable):
             await inbox.heard(incoming())
