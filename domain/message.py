@@ -105,4 +105,5 @@ class MessageKind(StrEnum):
 
     REPLY = "reply"
     STATUS_CHANGED = "status_changed"
+    DEADLINE = "deadline"  # a due date that comes or has passed
     CODE = "code"  # a one-time code that the person is waiting for

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from database.pool import Connection
 from domain.dossier import FilingChannel
@@ -97,6 +97,14 @@ class ItemResult:
     error: ItemError | None = None
 
 
+class Standing(NamedTuple):
+    """How a dossier stood at one moment, as far as its people care. A named tuple because two are made per change."""
+
+    status: Status
+    due_at: datetime | None = None
+    asked: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
     """A change that people may have to be told, handed over inside the transaction that stores it."""
@@ -106,6 +114,8 @@ class Announcement:
     owner_agency: int
     at: datetime
     newest: bool  # False: a newer change of the same dossier came in the same transaction
+    before: Standing | None  # None: not known before
+    after: Standing
 
 
 class Announcer(Protocol):

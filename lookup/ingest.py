@@ -21,6 +21,7 @@ from lookup.changes import (
     ItemError,
     ItemResult,
     Outcome,
+    Standing,
     StatusEvent,
     Tenant,
 )
@@ -368,15 +369,26 @@ async def _histories(
 
 
 def _announcements(subject: _Subject, decision: Decision) -> Iterable[Announcement]:
+    """One for each piece of news: what it changed is told against what came before it, known or of the same batch."""
+    known, course = subject.known, decision.course
+    before = None if known is None else Standing(known.course.status, known.course.due_at, known.course.asked)
     for arrival in decision.told:
-        step, course = arrival.step, decision.course
+        step = arrival.step
+        newest = step.at == course.status_at and step.status == course.status
+        if newest:
+            after = Standing(course.status, course.due_at, course.asked)
+        else:
+            after = Standing(step.status, step.due_at or (before.due_at if before else None), step.asked)
         yield Announcement(
             dossier_id=subject.dossier_id,
             event_key=arrival.key,
             owner_agency=subject.owner,
             at=step.at,
-            newest=step.at == course.status_at and step.status == course.status,
+            newest=newest,
+            before=before,
+            after=after,
         )
+        before = after
 
 
 STATEMENTS = (TOUCH_FEEDS,)

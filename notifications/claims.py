@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 from database.pool import Connection
 from domain.message import Lane
+from notifications.kinds import SILENT
 from notifications.retries import MOST_FAULTS
+from notifications.rules import rule_for
+from notifications.timing import AT_ONCE, Timing, awake
 
 # The numbers of states are domain.message.DeliveryState, those of lanes domain.message.Lane.
 #
@@ -17,43 +20,89 @@ from notifications.retries import MOST_FAULTS
 # are fetched and nothing is joined, whatever the planner believes of the sizes.
 #
 # The verdict, in the same transaction: a row whose lease ran out (state 10) was in the hands of a process that
-# vanished, which counts as a fault. What has expired, is dead, opted out of or muted, or is said by a newer message,
-# ends here and now. A row at its second vanishing goes to the suspects' lane, from which one is taken at a time. All
-# else is leased.
+# vanished, which counts as a fault. What has expired, is dead, opted out of or muted, is said by a newer message, was
+# seen by its person meanwhile, or is told no more by a rule, ends here and now. A row at its second vanishing goes to
+# the suspects' lane, from which one is taken at a time. Verdicts below 10 put a row back: 1 until the quiet hours are
+# over, 2 until its person may be told something again (it is held then), 3 a few seconds, until the newest of the held
+# ones has told of them all. All else is leased.
 #
-# The reading: the dossier as it stands now, so that a message tells the truth of its hour and not of its queueing.
-CLAIM = """
+# The reading: the dossier as it stands now, so that a message tells the truth of its hour and not of its queueing; and
+# for a held message all that was held with it.
+_MUTED = """EXISTS (SELECT FROM subscription s
+                     WHERE s.dossier_id = {m}.dossier_id AND s.contact_digest = {m}.contact_digest
+                       AND s.state = 'muted')"""
+_SHOWN = """EXISTS (SELECT FROM shown w
+                     WHERE w.contact_digest = {m}.contact_digest AND w.dossier_id = {m}.dossier_id
+                       AND w.version >= {m}.version)"""
+# When a person who was sent $8 notices in 24 hours may have one more; null for all others. What waits to be sent before
+# this one counts as sent, each dossier once, for a newer notice takes the place of an older one. The first look keeps
+# it cheap: few people have had so many notices of late.
+_BEFORE = """message p WHERE p.contact_digest = m.contact_digest AND p.dossier_id IS NOT NULL AND p.id < m.id
+              ORDER BY p.id DESC"""
+_FULL_UNTIL = f"""
+    CASE WHEN $8 > 0 AND m.dossier_id IS NOT NULL AND m.lane <> 0 AND m.attempts = 0
+          AND (SELECT p.created_at FROM {_BEFORE} OFFSET $8 - 1 LIMIT 1) > now() - interval '3 days' THEN (
+         SELECT CASE WHEN t.waiting >= $8 THEN now() + interval '24 hours'
+                     WHEN t.waiting + cardinality(t.sent) >= $8 THEN t.sent[$8 - t.waiting] + interval '24 hours' END
+           FROM (SELECT coalesce(array_agg(p.handed_over_at ORDER BY p.handed_over_at DESC)
+                                 FILTER (WHERE p.handed_over_at > now() - interval '24 hours'), '{{}}') AS sent,
+                        count(DISTINCT p.dossier_id)
+                        FILTER (WHERE p.state <= 20 AND p.handed_over_at IS NULL AND p.held_at IS NULL
+                                  AND p.dossier_id <> m.dossier_id) AS waiting
+                   FROM (SELECT p.* FROM {_BEFORE} LIMIT 30) p) t) END"""  # noqa: S608 - parts of ours
+_HELD_AFTER = "message n WHERE n.contact_digest = m.contact_digest AND n.dossier_id IS NOT NULL AND n.id > m.id"
+CLAIM = f"""
     WITH judged AS (
         UPDATE message m
-           SET (state, attempts, faults, lane, run_at, settled_at) = (
-               SELECT v.verdict,
+           SET (state, attempts, faults, lane, run_at, settled_at, held_at, expires_at) = (
+               SELECT CASE WHEN v.verdict < 10 THEN 0 ELSE v.verdict END,
                       m.attempts + CASE v.verdict WHEN 10 THEN 1 ELSE 0 END,
                       v.faults,
                       CASE v.verdict WHEN 0 THEN 3 ELSE m.lane END,
-                      CASE v.verdict WHEN 10 THEN now() + $5 ELSE now() END,
-                      CASE WHEN v.verdict >= 50 THEN now() END
-                 FROM (SELECT f.faults, CASE
+                      CASE v.verdict WHEN 10 THEN now() + $5 WHEN 1 THEN (SELECT {awake("now()", "$9", "$10")})
+                                     WHEN 2 THEN v.full_until WHEN 3 THEN now() + interval '5 seconds' ELSE now() END,
+                      CASE WHEN v.verdict >= 50 THEN now() END,
+                      CASE WHEN v.verdict = 2 OR (v.verdict = 10 AND m.held_at IS NOT NULL) THEN now()
+                           ELSE m.held_at END,
+                      CASE v.verdict WHEN 2 THEN greatest(m.expires_at, v.full_until + interval '24 hours')
+                                     ELSE m.expires_at END
+                 FROM (SELECT f.faults, f.full_until, CASE
                            WHEN m.expires_at <= now() THEN 60
                            WHEN f.faults >= $6 THEN 63
-                           WHEN m.kind NOT IN ('reply', 'code') AND (
-                                EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = m.contact_digest)
-                                OR EXISTS (SELECT FROM subscription s
-                                            WHERE s.dossier_id = m.dossier_id AND s.contact_digest = m.contact_digest
-                                              AND s.state = 'muted')) THEN 62
-                           WHEN m.kind = 'status_changed' AND EXISTS (
-                                SELECT FROM message n
-                                 WHERE n.dossier_id = m.dossier_id AND n.id > m.id AND n.kind = m.kind
-                                   AND n.contact_digest = m.contact_digest AND n.state <> 61) THEN 61
-                           WHEN m.state = 10 AND f.faults > 1 AND m.lane <> 3 THEN 0
-                           ELSE 10 END AS verdict
-                         FROM (SELECT m.faults + CASE m.state WHEN 10 THEN 1 ELSE 0 END AS faults) f
+                           WHEN m.kind IN ('reply', 'code') THEN f.usual
+                           WHEN EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = m.contact_digest)
+                             OR {_MUTED.format(m="m")} THEN 62
+                           WHEN EXISTS (SELECT FROM message n
+                                         WHERE n.dossier_id = m.dossier_id AND n.id > m.id
+                                           AND n.kind IN ('status_changed', m.kind)
+                                           AND n.contact_digest = m.contact_digest AND n.state <> 61) THEN 61
+                           WHEN {_SHOWN.format(m="m")} THEN 61
+                           WHEN EXISTS (SELECT FROM notice_rule r WHERE r.event = m.event)
+                            AND NOT (SELECT coalesce({rule_for("m.event", "d.office", "d.procedure_id")},
+                                                     m.event <> ALL ($7::text[]))
+                                       FROM (SELECT coalesce(e.resolving_agency, e.receiving_agency) AS office,
+                                                    e.procedure_id
+                                               FROM dossier e WHERE e.id = m.dossier_id) d) THEN 61
+                           WHEN m.held_at IS NOT NULL AND EXISTS (
+                                SELECT FROM {_HELD_AFTER} AND n.held_at > m.held_at AND n.handed_over_at IS NOT NULL
+                                ) THEN 61
+                           WHEN m.lane <> 0 AND (SELECT {awake("now()", "$9", "$10")}) > now() THEN 1
+                           WHEN m.held_at IS NOT NULL AND m.attempts = 0 AND EXISTS (
+                                SELECT FROM {_HELD_AFTER} AND n.held_at IS NOT NULL AND n.state <= 20) THEN 3
+                           WHEN f.full_until > now() THEN 2
+                           ELSE f.usual END AS verdict
+                         FROM (SELECT g.faults, CASE WHEN m.state = 10 AND g.faults > 1 AND m.lane <> 3 THEN 0
+                                                     ELSE 10 END AS usual,
+                                      {_FULL_UNTIL} AS full_until
+                                 FROM (SELECT m.faults + CASE m.state WHEN 10 THEN 1 ELSE 0 END AS faults) g
+                               OFFSET 0) f
                         OFFSET 0) v)
          WHERE m.ctid = ANY (ARRAY (
                SELECT due.ctid
                  FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS room (channel, total, place)
                 CROSS JOIN LATERAL (
                       SELECT w.ctid
-                        FROM unnest('{0,1,2,3}'::smallint[]) AS lanes (lane)
+                        FROM unnest('{{0,1,2,3}}'::smallint[]) AS lanes (lane)
                        CROSS JOIN LATERAL (
                              SELECT q.ctid
                                FROM message q
@@ -64,12 +113,12 @@ CLAIM = """
                               LIMIT ($3::int[])[room.place * 4 - 3 + lanes.lane]
                                 FOR UPDATE SKIP LOCKED) w
                        LIMIT room.total) due))
-        RETURNING m.id, m.state, m.attempts, m.faults, m.doubts, m.lane, m.created_at, m.kind, m.channel, m.language,
-                  m.proven, m.contact_digest, m.address_sealed, m.text_sealed, m.our_sender, m.choices_sealed,
-                  m.dossier_id)
-    SELECT j.id, j.state, j.attempts, j.faults, j.doubts, j.lane, j.created_at, j.kind, j.channel,
+        RETURNING m.id, m.state, m.attempts, m.faults, m.doubts, m.lane, m.created_at, m.kind, m.event, m.channel,
+                  m.language, m.proven, m.contact_digest, m.address_sealed, m.text_sealed, m.our_sender,
+                  m.choices_sealed, m.dossier_id, m.due_before, m.held_at)
+    SELECT j.id, j.state, j.attempts, j.faults, j.doubts, j.lane, j.created_at, j.kind, j.event, j.channel,
            coalesce((SELECT c.language FROM conversation c WHERE c.contact_digest = j.contact_digest), j.language),
-           j.proven, j.address_sealed, j.text_sealed, j.our_sender, j.choices_sealed,
+           j.proven, j.address_sealed, j.text_sealed, j.our_sender, j.choices_sealed, j.due_before,
            CASE WHEN j.channel <> 'sms' THEN
                 (SELECT i.received_at FROM inbound i
                   WHERE i.sender_digest = j.contact_digest ORDER BY i.id DESC LIMIT 1) END,
@@ -77,12 +126,18 @@ CLAIM = """
            d.agency_id,
            (SELECT e.status FROM dossier_event e
              WHERE e.dossier_id = j.dossier_id AND e.at < d.status_at ORDER BY e.at DESC LIMIT 1),
+           CASE WHEN j.held_at IS NOT NULL AND j.state = 10 THEN ARRAY (
+                SELECT (SELECT o.code FROM dossier o WHERE o.id = h.dossier_id) FROM message h
+                 WHERE h.contact_digest = j.contact_digest AND h.dossier_id IS NOT NULL AND h.id <= j.id
+                   AND h.held_at IS NOT NULL AND (h.state = 0 OR h.id = j.id)
+                   AND NOT {_MUTED.format(m="h")} AND NOT {_SHOWN.format(m="h")}
+                 ORDER BY h.id DESC) END,
            now()
       FROM judged j
       LEFT JOIN LATERAL (
            SELECT d.code, d.version, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.recorded_at,
                   d.asked, coalesce(d.resolving_agency, d.receiving_agency) AS agency_id
-             FROM dossier d WHERE d.id = j.dossier_id AND j.state = 10 LIMIT 1) d ON true"""
+             FROM dossier d WHERE d.id = j.dossier_id AND j.state = 10 LIMIT 1) d ON true"""  # noqa: S608 - parts of ours
 
 # The claim is planned once: planning it for every batch costs as much as running it.
 PLAN_ONCE = "SELECT set_config('plan_cache_mode', 'force_generic_plan', false)"
@@ -102,6 +157,7 @@ class Claimed(NamedTuple):
     lane: int
     created_at: datetime
     kind: str
+    event: str | None
     channel: str
     language: str
     proven: bool
@@ -109,6 +165,7 @@ class Claimed(NamedTuple):
     text_sealed: bytes | None
     our_sender: str | None
     choices_sealed: bytes | None
+    due_before: datetime | None
     last_heard: datetime | None
     code: str | None
     version: int
@@ -121,6 +178,7 @@ class Claimed(NamedTuple):
     asked: str | None
     agency_id: int
     status_before: int | None
+    held: list[str] | None  # codes of what was held back with this message, itself included, the newest first
     at: datetime
 
     @property
@@ -146,6 +204,7 @@ class Room:
         return self.urgent, self.other, self.other, self.suspect
 
 
+_SILENT = [*SILENT]
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -181,7 +240,9 @@ class Front:
                 self.since[lane] = rows[0].at - self.LATE
 
 
-async def claim(connection: Connection, rooms: Sequence[Room], lease: timedelta) -> list[Claimed]:
+async def claim(
+    connection: Connection, rooms: Sequence[Room], lease: timedelta, timing: Timing = AT_ONCE
+) -> list[Claimed]:
     """Judge what is due in `rooms`; the rows to send are leased until the database's clock has gone on by `lease`."""
     rows = await connection.fetch(
         CLAIM,
@@ -191,6 +252,10 @@ async def claim(connection: Connection, rooms: Sequence[Room], lease: timedelta)
         [since for room in rooms for since in room.since],
         lease,
         MOST_FAULTS,
+        _SILENT,
+        timing.a_day,
+        timing.shift,
+        timing.quiet_for,
     )
     return [Claimed._make(row) for row in rows]
 

@@ -23,12 +23,13 @@ from domain.contact import ChannelName
 from domain.errors import Gone, InDoubt, TryLater, Undeliverable
 from domain.message import DeliveryState, Lane, Outgoing
 from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
-from notifications.notices import Notices
+from notifications.notices import NoLongerTrue, Notices
 from notifications.outbox import WAKE_UP
 from notifications.pace import Pace
 from notifications.sender import Sender
 from notifications.settlement import (
     MOST_AT_ONCE,
+    NO_LONGER_TRUE,
     NOTHING_TO_TELL,
     RELEASED,
     Ended,
@@ -40,6 +41,7 @@ from notifications.settlement import (
     refused,
     settle,
 )
+from notifications.timing import AT_ONCE, Timing
 from notifications.wakeup import listen
 
 __all__ = ["Dispatcher", "Dispatching", "Sender"]
@@ -115,10 +117,13 @@ class Dispatcher:
         senders: Mapping[ChannelName, Sender],
         notices: Notices,
         dispatching: Dispatching | None = None,
+        *,
+        timing: Timing = AT_ONCE,
     ) -> None:
         self._database = database
         self._notices = notices
         self._how = dispatching or Dispatching()
+        self._timing = timing
         self._lines = {
             channel: _Line(channel=channel, sender=sender, pace=None if sender.rate is None else Pace(sender.rate))
             for channel, sender in senders.items()
@@ -167,7 +172,7 @@ class Dispatcher:
                 more = False
                 if rooms:
                     asked_at = time.monotonic()
-                    rows = await claim(connection, rooms, self._how.lease)
+                    rows = await claim(connection, rooms, self._how.lease, self._timing)
                     self._start(rows, asked_at)
                     more = self._more(rooms, rows)
                 if not more:
@@ -188,6 +193,8 @@ class Dispatcher:
                 continue
             try:
                 message = self._notices.outgoing(row)
+            except NoLongerTrue:
+                self._done(line, row, NO_LONGER_TRUE)
             except Exception as error:
                 self._done(line, row, faulty(row, error), place(error))
             else:

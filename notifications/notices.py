@@ -3,18 +3,25 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from domain.civil_time import civil_day
 from domain.contact import ChannelName, Contact
 from domain.dossier import Dossier, PublicDossier
 from domain.errors import NotFound
 from domain.language import Language
 from domain.message import Outgoing
 from domain.status import Status
+from lookup.changes import Standing
 from lookup.disclosure import Answer, Freshness, Level, disclose
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from notifications.claims import Claimed
+from notifications.kinds import EventKind, kind_now
 from notifications.outbox import opened_choices
-from notifications.texts import choices, facts, notice
+from notifications.texts import News, choices, digest, facts, notice
+
+
+class NoLongerTrue(Exception):
+    """What was to be told is not so any more, and nothing new took its place."""
 
 
 class Notices:
@@ -26,7 +33,10 @@ class Notices:
         self._senders = senders
 
     def outgoing(self, row: Claimed) -> Outgoing:
-        """The message of a leased row. Any error concerns this row alone."""
+        """The message of a leased row. Any error concerns this row alone.
+
+        Raises `NoLongerTrue` where the dossier has moved on so that there is nothing to tell.
+        """
         to = Contact(channel=ChannelName(row.channel), address=self._seal.open(row.address_sealed))
         language = Language(row.language)
         if row.text_sealed is not None:
@@ -39,16 +49,18 @@ class Notices:
                 choices=opened_choices(self._seal, row.choices_sealed),
                 last_heard=row.last_heard,
             )
-        answer = self._answer(row)
-        before = None if row.status_before is None else Status(row.status_before)
+        news, answer = _news(row), self._answer(row)
+        text = notice(answer, news, channel=to.channel, language=language)
+        if len(codes := tuple(dict.fromkeys(row.held or ()))) > 1:
+            text = digest(codes, channel=to.channel, language=language)
         return Outgoing(
             message_id=row.message_id,
             to=to,
-            text=notice(answer, before, channel=to.channel, language=language),
+            text=text,
             sender=row.our_sender or self._sender(row, to.channel),
             language=language,
             choices=choices(answer, language),
-            facts=facts(answer, language),
+            facts=facts(answer, news.event, language),
             last_heard=row.last_heard,
         )
 
@@ -91,3 +103,15 @@ class Notices:
             calendar=self._registry.calendar,
             now=row.at,
         )
+
+
+def _news(row: Claimed) -> News:
+    """What a row is about now. Raises `NoLongerTrue`."""
+    before = None if row.status_before is None else Status(row.status_before)
+    queued = EventKind(row.event or EventKind.MOVED_ON)  # rows queued by an older version have none
+    now = Standing(Status(row.status), row.due_at, row.asked)
+    event = kind_now(queued, before, now, due_before=row.due_before, at=row.at)
+    if event is None:
+        raise NoLongerTrue(queued)
+    due_before = row.due_before and civil_day(row.due_before)
+    return News(event=event, before=before, due_before=due_before)

@@ -1,38 +1,53 @@
 """Queueing messages in the transaction that gives the reason for them: what is committed is told, nothing else is."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from database.pool import Connection
+from domain.civil_time import utc_now
 from domain.contact import Contact
 from domain.language import Language
 from domain.message import Choice, Lane, MessageKind
 from lookup.changes import Announcement
 from lookup.sealing import Seal
+from notifications.kinds import OF_THE_CLOCK, SAYS_A_DATE, SILENT, EventKind, event_kind, lane_of
+from notifications.rules import rule_for
+from notifications.timing import AT_ONCE, Timing, awake
 
 WAKE_UP = "motma_outbox"  # the channel of NOTIFY; the statements below name it too
 NOTICE_EXPIRY = timedelta(hours=24)
 REPLY_EXPIRY = timedelta(hours=1)
 
 # One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says
-# otherwise, and whoever follows. A change that a newer one overtook in the same batch is kept as superseded: the
-# proof of why it was not told. Dossiers of test keys reach nobody. Each dossier and each opt-out is looked up by its
-# key (OFFSET 0 and the scalar query forbid a join), because a plan made while the tables were small must not walk
-# them when they have grown.
-ANNOUNCE = """
+# otherwise, and whoever follows; of a mere date only who has proven a right to it. What a rule silences is not queued.
+# A change that a newer one overtook in the same batch is kept as superseded: the proof of why it was not told. Dossiers
+# of test keys reach nobody. Each dossier and each opt-out is looked up by its key (OFFSET 0 and the scalar query forbid
+# a join), because a plan made while the tables were small must not walk them when they have grown.
+#
+# When: at once if urgent; else after the window that follows the last notice of the dossier, and after the quiet hours.
+# $14 names what a day brings, which is queued once for each dossier and date.
+_LAST = """(
+    SELECT max(coalesce(n.handed_over_at, now())) + $12 FROM message n
+     WHERE $12 > interval '0' AND n.dossier_id = d.id AND n.contact_digest = told.contact_digest
+       AND (n.state BETWEEN 10 AND 20 OR n.handed_over_at > now() - $12))"""
+ANNOUNCE = f"""
     WITH queued AS (
-        INSERT INTO message (dossier_id, event_key, owner_agency, expires_at, settled_at, state, kind, channel,
-                             language, proven, contact_digest, address_sealed)
-        SELECT d.id, c.event_key, d.owner_agency, now() + $4, CASE WHEN c.newest THEN NULL ELSE now() END,
-               CASE WHEN c.newest THEN 0 ELSE 61 END, 'status_changed',
+        INSERT INTO message (dossier_id, event_key, owner_agency, version, event, due_before, lane, run_at, expires_at,
+                             settled_at, state, kind, channel, language, proven, contact_digest, address_sealed)
+        SELECT d.id, c.event_key, d.owner_agency, d.version, c.event, c.due_before, c.lane, due.at, due.at + $9,
+               CASE WHEN c.newest THEN NULL ELSE now() END, CASE WHEN c.newest THEN 0 ELSE 61 END, $13,
                told.channel, told.language, told.proven, told.contact_digest, told.address_sealed
-          FROM unnest($1::bigint[], $2::uuid[], $3::boolean[])
-               WITH ORDINALITY AS c (dossier_id, event_key, newest, place)
+          FROM unnest($1::bigint[], $2::uuid[], $3::boolean[], $4::text[], $5::boolean[], $6::boolean[],
+                      $7::timestamptz[], $8::smallint[])
+               WITH ORDINALITY
+               AS c (dossier_id, event_key, newest, event, silent, says_a_date, due_before, lane, place)
          CROSS JOIN LATERAL (
-               SELECT d.id, d.owner_agency, d.phone_digest, d.phone_sealed
+               SELECT d.id, d.owner_agency, d.version, d.procedure_id, d.phone_digest, d.phone_sealed,
+                      coalesce(d.resolving_agency, d.receiving_agency) AS office
                  FROM dossier d WHERE d.id = c.dossier_id AND NOT d.test OFFSET 0) d
          CROSS JOIN LATERAL (
                SELECT 'sms', 'vi', true, d.phone_digest, d.phone_sealed
@@ -44,10 +59,16 @@ ANNOUNCE = """
                       s.contact_digest, s.address_sealed
                  FROM subscription s WHERE s.dossier_id = d.id AND s.state = 'active')
                AS told (channel, language, proven, contact_digest, address_sealed)
-         WHERE (SELECT o.since FROM opt_out o WHERE o.contact_digest = told.contact_digest) IS NULL
+         CROSS JOIN LATERAL (
+               SELECT CASE WHEN c.lane = 0 THEN now() ELSE {awake(f"greatest(now(), {_LAST})", "$10", "$11")} END
+                      AS at) due
+         WHERE (told.proven OR NOT c.says_a_date)
+           AND coalesce({rule_for("c.event", "d.office", "d.procedure_id")}, NOT c.silent)
+           AND (SELECT o.since FROM opt_out o WHERE o.contact_digest = told.contact_digest) IS NULL
+           AND NOT ($14 AND EXISTS (SELECT FROM message m WHERE m.dossier_id = d.id AND m.event_key = c.event_key))
          ORDER BY c.place
         RETURNING state)
-    SELECT pg_notify('motma_outbox', '') FROM queued WHERE state = 0 LIMIT 1"""
+    SELECT pg_notify('motma_outbox', '') FROM queued WHERE state = 0 LIMIT 1"""  # noqa: S608 - parts of ours
 
 # An inbound message has one reply, however often its handling is tried.
 QUEUE = """
@@ -70,22 +91,81 @@ def opened_choices(seal: Seal, sealed: bytes | None) -> tuple[Choice, ...]:
     return () if sealed is None else msgspec.json.decode(seal.open(sealed), type=tuple[Choice, ...])
 
 
+class Deadline(NamedTuple):
+    """A dossier and the civil day in Vietnam on which it is due."""
+
+    dossier_id: int
+    due_on: date
+
+
+class _Notice(NamedTuple):
+    """One change as ANNOUNCE takes it."""
+
+    dossier_id: int
+    event_key: UUID
+    event: EventKind
+    newest: bool = True
+    due_before: datetime | None = None
+    lane: Lane = Lane.NORMAL
+
+
+def _notice(change: Announcement, now: datetime) -> _Notice:
+    event = event_kind(change.before, change.after)
+    due_before = change.before.due_at if change.before and event is EventKind.NEW_DUE_DATE else None
+    lane = lane_of(event, change.after, now)
+    return _Notice(change.dossier_id, UUID(bytes=change.event_key), event, change.newest, due_before, lane)
+
+
 class Outbox:
     """Queues messages in the transaction of the connection it is given; its commit wakes the dispatcher."""
 
-    def __init__(self, seal: Seal) -> None:
+    def __init__(self, seal: Seal, *, timing: Timing = AT_ONCE) -> None:
         self._seal = seal
+        self._timing = timing
 
     async def announce(self, connection: Connection, changes: Sequence[Announcement]) -> None:
         """Queue a notice of each change for everybody entitled to it. Runs as `motma_app` with the tenant set."""
         if changes:
-            await connection.execute(
-                ANNOUNCE,
-                [change.dossier_id for change in changes],
-                [UUID(bytes=change.event_key) for change in changes],
-                [change.newest for change in changes],
-                NOTICE_EXPIRY,
-            )
+            now = utc_now()
+            await self._announce(connection, [_notice(change, now) for change in changes], MessageKind.STATUS_CHANGED)
+
+    async def announce_deadline(self, connection: Connection, event: EventKind, deadlines: Sequence[Deadline]) -> None:
+        """Queue a notice that these due dates come, or have passed (`DUE_TOMORROW`, `OVERDUE`); each date once.
+
+        Runs as `motma_worker`, in the transaction of the connection it is given. What is no longer so when the notice
+        could go out is not sent.
+        """
+        if event not in OF_THE_CLOCK:
+            raise ValueError(f"{event} is not brought by the clock")
+        if deadlines:
+            notices = [
+                _Notice(dossier_id=deadline.dossier_id, event_key=self._deadline_key(event, deadline), event=event)
+                for deadline in deadlines
+            ]
+            await self._announce(connection, notices, MessageKind.DEADLINE)
+
+    async def _announce(self, connection: Connection, notices: Sequence["_Notice"], kind: MessageKind) -> None:
+        await connection.execute(
+            ANNOUNCE,
+            [notice.dossier_id for notice in notices],
+            [notice.event_key for notice in notices],
+            [notice.newest for notice in notices],
+            [notice.event for notice in notices],
+            [notice.event in SILENT for notice in notices],
+            [notice.event in SAYS_A_DATE for notice in notices],
+            [notice.due_before for notice in notices],
+            [notice.lane for notice in notices],
+            NOTICE_EXPIRY,
+            self._timing.shift,
+            self._timing.quiet_for,
+            self._timing.window,
+            kind,
+            kind is MessageKind.DEADLINE,
+        )
+
+    def _deadline_key(self, event: EventKind, deadline: Deadline) -> UUID:
+        """The same for one dossier, event and day, however often it is asked for."""
+        return UUID(bytes=self._seal.digest("deadline", event, str(deadline.dossier_id), deadline.due_on.isoformat()))
 
     async def reply(
         self,

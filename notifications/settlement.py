@@ -71,6 +71,7 @@ class Ended(NamedTuple):
 
 
 RELEASED = Outcome(DeliveryState.QUEUED)
+NO_LONGER_TRUE = Outcome(DeliveryState.SUPERSEDED)
 NOTHING_TO_TELL = Outcome(DeliveryState.EXPIRED, failure="the dossier is gone")
 
 

@@ -6,24 +6,25 @@ decide.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from itertools import product
 
 from domain.contact import ChannelName
 from domain.language import Language
 from domain.message import LONGEST_CHOICE, Choice
-from domain.status import STAGE_OF, Stage, Status
+from domain.status import Stage, Status
 from domain.vietnamese import unaccented
 from lookup.deadlines import Punctuality
 from lookup.disclosure import Answer, ProvenPart
 from lookup.wording import Words, day, long_day, next_step, next_step_of, stage_label, status_label
+from notifications.kinds import EventKind, went_back
 
 WORDS = Words("notifications")
 SEGMENT = 160  # septets; every text below keeps to characters that take one each
 
-# How far along a stage is: a change to an earlier one is told as going back. Waiting for the citizen is part of the
-# handling.
-_STEP = {Stage.RECEIVED: 0, Stage.IN_PROGRESS: 1, Stage.WAITING_FOR_YOU: 1, Stage.DONE: 2, Stage.CLOSED: 3}
 _HAS_DUE_DATE = frozenset({Status.ACCEPTED, Status.PROCESSING})
 _STAGE_HAS_DUE_DATE = frozenset({Stage.RECEIVED, Stage.IN_PROGRESS})
 
@@ -43,12 +44,35 @@ _NUMBER_ENDS = re.compile(r"[;,/]| - ")
 _NUMBER = re.compile(r"\+?[0-9]{3,15}")
 
 
-def notice(answer: Answer, before: Status | None, *, channel: ChannelName, language: Language) -> str:
-    """The text that tells of the change to what `answer` discloses; `before` is the status it came from, if any."""
-    moved_back = before is not None and _STEP[STAGE_OF[before]] > _STEP[answer.stage]
-    if channel == ChannelName.SMS:
-        return _sms(answer, language, moved_back=moved_back)
-    return _full(answer, language, moved_back=moved_back)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a notice is about, beside the dossier as it stands: where it came from and which date a new one replaced."""
+
+    event: EventKind = EventKind.MOVED_ON
+    before: Status | None = None
+    due_before: date | None = None
+
+
+def notice(answer: Answer, news: News, *, channel: ChannelName, language: Language) -> str:
+    """The text that tells of `news` as far as `answer` discloses it."""
+    return _sms(answer, news, language) if channel == ChannelName.SMS else _full(answer, news, language)
+
+
+def digest(codes: Sequence[str], *, channel: ChannelName, language: Language) -> str:
+    """One text in the place of a notice of each of `codes`: by SMS as many of them as one segment holds."""
+    form = "sms" if channel == ChannelName.SMS else "full"
+    for named in range(len(codes), 0, -1):
+        text = _digest(form, codes[:named], len(codes) - named, language)
+        if form == "full" or len(text) <= SEGMENT:
+            break
+    return text
+
+
+def _digest(form: str, codes: Sequence[str], others: int, language: Language) -> str:
+    said = ", ".join(codes)
+    if others:
+        said += WORDS.say_n(language, f"{form}.digest.others", others)
+    return WORDS.say(language, f"{form}.digest", codes=said)
 
 
 def choices(answer: Answer, language: Language) -> tuple[Choice, ...]:
@@ -60,10 +84,14 @@ def choices(answer: Answer, language: Language) -> tuple[Choice, ...]:
     return tuple(choice for choice in offered if len(choice.says.encode()) <= LONGEST_CHOICE)
 
 
-def facts(answer: Answer, language: Language) -> dict[str, str]:
-    """The parts of a notice by name, for templates that a platform has approved; a part that is not known is ''."""
+def facts(answer: Answer, event: EventKind, language: Language) -> dict[str, str]:
+    """The parts of a notice by name, for templates that a platform has approved; a part that is not known is ''.
+
+    `event` is the name of what happened, by which a template is chosen.
+    """
     proven = answer.proven
     return {
+        "event": event,
         "code": answer.code,
         "status": status_label(proven.status, language) if proven else stage_label(answer.stage, language),
         "next": next_step_of(proven.status, language) if proven else next_step(answer.stage, language),
@@ -74,10 +102,15 @@ def facts(answer: Answer, language: Language) -> dict[str, str]:
     }
 
 
-def _sms(answer: Answer, language: Language, *, moved_back: bool) -> str:
+def _opening(form: str, answer: Answer, news: News, language: Language) -> str:
+    back = ".back" if went_back(news.before, answer.stage) else ""
+    return WORDS.say(language, f"{form}.opening{back}", code=answer.code)
+
+
+def _sms(answer: Answer, news: News, language: Language) -> str:
     """The fullest text that fits one segment; where none does, the barest."""
-    opening = WORDS.say(language, "sms.opening.back" if moved_back else "sms.opening", code=answer.code)
-    happened = _proven_sms(answer, answer.proven, language) if answer.proven else [_stage_sms(answer, language)]
+    opening = _opening("sms", answer, news, language)
+    happened = _proven_sms(answer, answer.proven, news, language) if answer.proven else [_stage_sms(answer, language)]
     stop = WORDS.say(language, "sms.stop", code=answer.code)
     text = ""
     for what, ask in product(happened, _ask_sms(answer, language)):
@@ -87,10 +120,12 @@ def _sms(answer: Answer, language: Language, *, moved_back: bool) -> str:
     return text
 
 
-def _proven_sms(answer: Answer, proven: ProvenPart, language: Language) -> list[str]:
+def _proven_sms(answer: Answer, proven: ProvenPart, news: News, language: Language) -> list[str]:
     """What happened, for the holder of the dossier: the fullest wording first."""
     if proven.punctuality is Punctuality.OVERDUE:
         return [_late("sms", proven.days_late, language)]
+    if dated := _date("sms", answer, news, language):
+        return dated
     key = f"sms.status.{proven.status.name.lower()}"
     if proven.status in _HAS_DUE_DATE and answer.due_on:
         return [WORDS.say(language, f"{key}.due", due=day(answer.due_on))]
@@ -118,9 +153,9 @@ def _ask_sms(answer: Answer, language: Language) -> list[str]:
     return [*([WORDS.say(language, "sms.ask", office=name)] if (name := _plain(answer.agency.name)) else []), ""]
 
 
-def _full(answer: Answer, language: Language, *, moved_back: bool) -> str:
+def _full(answer: Answer, news: News, language: Language) -> str:
     """The accented text, a line for each thing to know."""
-    lines = [WORDS.say(language, "full.opening.back" if moved_back else "full.opening", code=answer.code)]
+    lines = [_opening("full", answer, news, language)]
     proven = answer.proven
     if proven is None:
         lines[0] += f" {stage_label(answer.stage, language)}."
@@ -132,6 +167,8 @@ def _full(answer: Answer, language: Language, *, moved_back: bool) -> str:
         lines.append(next_step_of(proven.status, language))
     if not answer.on_time and answer.stage in _STAGE_HAS_DUE_DATE:
         lines.append(_late("full", proven.days_late if proven else 0, language))
+    elif dated := _date("full", answer, news, language):
+        lines.append(dated[0])
     elif answer.due_on and answer.stage in _STAGE_HAS_DUE_DATE:
         lines.append(WORDS.say(language, "full.due", due=long_day(answer.due_on, language)))
     office = ", ".join(part for part in (answer.agency.name, answer.agency.phone) if part)
@@ -139,6 +176,19 @@ def _full(answer: Answer, language: Language, *, moved_back: bool) -> str:
         lines.append(WORDS.say(language, "full.ask", office=office))
     lines.append(WORDS.say(language, "full.stop", code=answer.code))
     return "\n".join(lines)
+
+
+def _date(form: str, answer: Answer, news: News, language: Language) -> list[str]:
+    """What is said of the due date where that is the news, the fullest wording first; nothing where it is not."""
+    if answer.proven is None or answer.due_on is None:
+        return []
+    due, was = day(answer.due_on), news.due_before
+    if news.event is EventKind.DUE_TOMORROW:
+        return [WORDS.say(language, f"{form}.due_tomorrow", due=due)]
+    if news.event is not EventKind.NEW_DUE_DATE or was is None:
+        return []
+    key = f"{form}.put_off" if answer.due_on > was else f"{form}.brought_forward"
+    return [WORDS.say(language, f"{key}.from", due=due, was=day(was)), WORDS.say(language, key, due=due)]
 
 
 def _late(form: str, days: int, language: Language) -> str:

@@ -8,12 +8,14 @@ import structlog
 
 from lookup.receipt_tokens import ReceiptKeys
 from lookup.sealing import Seal
+from notifications.timing import Timing, timing
 from service.embedded import EmbeddedServers, join_embedded, run_embedded
 from service.settings import Settings, SettingsError
 
 log = structlog.get_logger()
 
 KEY_FILE = "secret_key"
+QUIET_HOURS, NOTICE_WINDOW, NOTICES_A_DAY = "21:00-07:00", 60.0, 3
 
 
 @asynccontextmanager
@@ -51,6 +53,16 @@ def open_receipt_keys(settings: Settings, seal: Seal) -> ReceiptKeys:
     """The keys that sign receipts: those of MOTMA_RECEIPT_KEYS, else derived from the installation's secrets."""
     secrets = [s.strip().encode() for s in settings.receipt_keys.split(",") if s.strip()]
     return ReceiptKeys.from_secrets(secrets, seal)
+
+
+def open_timing(settings: Settings) -> Timing:
+    """When notices go out. In development at once, at any hour, unless something else is set."""
+    kept = not settings.development
+    return timing(
+        settings.quiet_hours or (QUIET_HOURS if kept else "off"),
+        settings.notice_window if settings.notice_window is not None else NOTICE_WINDOW * kept,
+        settings.notices_a_day if settings.notices_a_day is not None else NOTICES_A_DAY * kept,
+    )
 
 
 def secret_key(settings: Settings) -> bytes:

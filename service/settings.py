@@ -55,6 +55,9 @@ class Settings:
     hotline: str = ""  # the phone named to people who need a person where no office is known, e.g. 1022
     zalo_address: str | None = None  # how people find us there, printed on receipts, e.g. zalo.me/1234567890
     telegram_address: str | None = None  # the same, e.g. t.me/motma_bot
+    quiet_hours: str | None = None  # in Vietnam; like the next two, None is as below, and in development nothing waits
+    notice_window: float | None = None  # seconds between two notices of one dossier
+    notices_a_day: int | None = None  # to one person; what is more comes as one digest
     sms_segment_price: int = 350  # VND; what the simulator and reports count with
 
     @property

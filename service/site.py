@@ -65,7 +65,8 @@ async def open_site(
         await stack.enter_async_context(_admin(settings, worker))
         if "dispatcher" in roles:
             names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)
-            dispatcher = Dispatcher(core.database, senders, Notices(core.seal, core.registry, senders=names))
+            notices = Notices(core.seal, core.registry, senders=names)
+            dispatcher = Dispatcher(core.database, senders, notices, timing=core.timing)
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
         if "web" in roles or "bot" in roles:
             await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))

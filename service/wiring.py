@@ -16,6 +16,7 @@ from lookup.receipt_tokens import ReceiptKeys, Validity
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from notifications.outbox import Outbox
+from notifications.timing import AT_ONCE, Timing
 from service.embedded import EmbeddedServers
 
 
@@ -33,6 +34,7 @@ class Core:
     limits: Limits
     outbox: Outbox
     writer: DossierWriter
+    timing: Timing
 
 
 @asynccontextmanager
@@ -46,6 +48,7 @@ async def open_core(
     answers_in_process: bool = True,
     receipts: ReceiptKeys | None = None,
     validity: Validity | None = None,
+    timing: Timing = AT_ONCE,
 ) -> AsyncIterator[Core]:
     """The core on two running servers. `processes` share the in-process limits among them.
 
@@ -60,7 +63,7 @@ async def open_core(
         await registry.refresh()
         reader = DossierReader(database)
         async with open_cached_dossiers(reader, redis, seal, linked=answers_in_process) as dossiers:
-            outbox = Outbox(seal)
+            outbox = Outbox(seal, timing=timing)
             yield Core(
                 database=database,
                 redis=redis,
@@ -79,4 +82,5 @@ async def open_core(
                 limits=Limits(redis, seal, processes=processes),
                 outbox=outbox,
                 writer=DossierWriter(database, seal, outbox, dossiers, registry),
+                timing=timing,
             )

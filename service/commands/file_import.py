@@ -21,7 +21,7 @@ from domain.civil_time import utc_now
 from domain.errors import NotFound, ServiceError, TooLarge
 from lookup.changes import MAX_BATCH, Tenant
 from service.commands import Subcommands
-from service.servers import open_seal, open_servers
+from service.servers import open_seal, open_servers, open_timing
 from service.settings import Settings
 from service.wiring import Core, open_core
 
@@ -49,7 +49,13 @@ async def _import(path: Path, agency: str, settings: Settings) -> int:
     with open_table(path) as table:
         async with (
             open_servers(settings) as servers,
-            open_core(servers, open_seal(settings), application="import", answers_in_process=False) as core,
+            open_core(
+                servers,
+                open_seal(settings),
+                application="import",
+                answers_in_process=False,
+                timing=open_timing(settings),
+            ) as core,
         ):
             tally = await import_table(core, table, agency, report, Progress(sys.stderr, table))
     known = f", {tally.duplicate:,} known already" if tally.duplicate else ""

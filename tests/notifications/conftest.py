@@ -14,13 +14,14 @@ from database.pool import Connection, Database, Role
 from domain.contact import ChannelName, Contact
 from domain.message import HandedOver, Outgoing
 from domain.status import Status
-from lookup.changes import Announcement
+from lookup.changes import Announcement, Standing
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from notifications.dispatcher import Dispatcher, Dispatching
 from notifications.notices import Notices
 from notifications.outbox import Outbox
 from notifications.sender import Sender
+from notifications.timing import Timing
 
 OFFICE = "H05.16"
 PHONE = Contact(channel=ChannelName.SMS, address="+84901234567")
@@ -34,7 +35,11 @@ ADD_EVENT = """
     INSERT INTO dossier_event
            (dossier_id, event_key, at, owner_agency, sender_agency, status, test, from_facts, event_id)
     VALUES ($1, $2, $3, $4, $4, $5, false, false, 'e')"""
-MOVE = "UPDATE dossier SET status = $2, status_at = $3, version = version + 1 WHERE id = $1"
+MOVE = """
+    UPDATE dossier SET status = $2, status_at = $3, due_at = coalesce($4, due_at), asked = coalesce($5, asked),
+                       version = version + 1
+     WHERE id = $1"""
+STANDING = "SELECT status, due_at, asked FROM dossier WHERE id = $1"
 
 
 @dataclass
@@ -74,17 +79,44 @@ class Office:
         await self.owner.execute(ADD_EVENT, number, uuid4(), at, self.agency_id, int(status))
         return int(number)
 
-    async def moves(self, dossier_id: int, status: Status, *, at: datetime | None = None) -> UUID:
+    async def moves(
+        self,
+        dossier_id: int,
+        status: Status,
+        *,
+        at: datetime | None = None,
+        due_at: datetime | None = None,
+        asked: str | None = None,
+    ) -> UUID:
         """Change a dossier's status and announce it, in one transaction as the office's system does."""
         key, at = uuid4(), at or datetime.now(UTC)
+        before = await self.standing(dossier_id)
         async with self.database.tenant(self.agency_id, test=False) as connection:
             await self.owner.execute(ADD_EVENT, dossier_id, key, at, self.agency_id, int(status))
-            await self.owner.execute(MOVE, dossier_id, int(status), at)
-            await self.outbox.announce(connection, [self.change(dossier_id, key=key, at=at)])
+            await self.owner.execute(MOVE, dossier_id, int(status), at, due_at, asked)
+            after = await self.standing(dossier_id)
+            change = self.change(dossier_id, key=key, at=at, before=before, after=after)
+            await self.outbox.announce(connection, [change])
         return key
 
+    def keeps(self, timing: Timing) -> None:
+        """From now on notices of the office are queued by `timing`."""
+        self.outbox = Outbox(self.seal, timing=timing)
+
+    async def standing(self, dossier_id: int) -> Standing:
+        """How a dossier stands."""
+        row = await self.owner.fetchrow(STANDING, dossier_id)
+        return Standing(Status(row["status"]), row["due_at"], row["asked"])
+
     def change(
-        self, dossier_id: int, *, key: UUID | None = None, at: datetime = MORNING, newest: bool = True
+        self,
+        dossier_id: int,
+        *,
+        key: UUID | None = None,
+        at: datetime = MORNING,
+        newest: bool = True,
+        before: Standing | None = None,
+        after: Standing = Standing(Status.PROCESSING),  # noqa: B008 - a value
     ) -> Announcement:
         """What the ingest says of a change."""
         return Announcement(
@@ -93,6 +125,8 @@ class Office:
             owner_agency=self.agency_id,
             at=at,
             newest=newest,
+            before=before,
+            after=after,
         )
 
     async def announces(self, *changes: Announcement, test: bool = False) -> None:

@@ -296,7 +296,9 @@ async def test_a_claim_walks_the_queues_index_and_joins_nothing(office: Office, 
     """Planned when the tables were empty and nothing was known of them, the worst time there is."""
     await office.owner.execute("VACUUM ANALYZE message")
     await worker.execute(f"PREPARE claim AS {CLAIM}")
-    rows = await worker.fetch("EXPLAIN EXECUTE claim ('{sms}', '{50}', '{1,1,1,1}', '{}', '45 s', 5)")
+    rows = await worker.fetch(
+        "EXPLAIN EXECUTE claim ('{sms}', '{50}', '{1,1,1,1}', '{}', '45 s', 5, '{}', 3, '3 h', '10 h')"
+    )
     plan = "\n".join(row[0] for row in rows)
     assert "Index Scan using message_waiting on message q" in plan
     assert "Tid Scan on message m" in plan

@@ -17,8 +17,10 @@ from lookup.disclosure import Answer, Freshness, Level, disclose
 from lookup.reference_data import agencies, day_overrides
 from lookup.wording import Words
 from lookup.working_time import WorkingCalendar
-from notifications.texts import notice, sms_number
+from notifications.kinds import EventKind
+from notifications.texts import News, digest, notice, sms_number
 
+ZALO = ChannelName("zalo")
 VI, EN = Language.VIETNAMESE, Language.ENGLISH
 CODE = "H05.16-261102-0001"
 LONGEST_USUAL_CODE = "000.00.00.H05-20261102-1234567"
@@ -93,7 +95,7 @@ def an_answer(
 
 def sms(answer: Answer, before: Status | None = None, language: Language = VI) -> str:
     """The notice as SMS."""
-    return notice(answer, before, channel=ChannelName.SMS, language=language)
+    return notice(answer, News(before=before), channel=ChannelName.SMS, language=language)
 
 
 def assert_one_plain_segment(text: str) -> None:
@@ -141,7 +143,7 @@ def test_every_shipped_offices_number_is_told_in_one_segment(row: Agency) -> Non
 def test_every_notice_says_which_file_where_to_ask_and_how_to_stop(
     channel: ChannelName, status: Status, language: Language
 ) -> None:
-    text = notice(an_answer(status), None, channel=channel, language=language)
+    text = notice(an_answer(status), News(), channel=channel, language=language)
     assert text.count(CODE) == 2
     assert text.endswith(f"BO {CODE}")
     assert "3822" in text
@@ -150,7 +152,7 @@ def test_every_notice_says_which_file_where_to_ask_and_how_to_stop(
 
 def test_no_two_statuses_are_told_in_the_same_words() -> None:
     for language, channel in product(Language, (ChannelName.SMS, ChannelName("zalo"))):
-        told = {notice(an_answer(status), None, channel=channel, language=language) for status in Status}
+        told = {notice(an_answer(status), News(), channel=channel, language=language) for status in Status}
         assert len(told) == len(Status)
 
 
@@ -159,7 +161,9 @@ def test_lateness_is_told_with_its_length_and_an_apology() -> None:
     late = an_answer(Status.PROCESSING, due_at=LATE)
     assert "qua han 4 ngay lam viec. Xin loi Ong/Ba." in sms(late)
     assert "4 working days late. We are sorry." in sms(late, language=EN)
-    assert "quá hạn 4 ngày làm việc. Chúng tôi xin lỗi." in notice(late, None, channel=ChannelName("zalo"), language=VI)
+    assert "quá hạn 4 ngày làm việc. Chúng tôi xin lỗi." in notice(
+        late, News(), channel=ChannelName("zalo"), language=VI
+    )
     assert "Hen tra" not in sms(late)
 
 
@@ -195,6 +199,48 @@ def test_lateness_of_days_off_alone_is_told_without_a_number() -> None:
     assert "qua han tra ket qua. Xin loi Ong/Ba." in sms(on_sunday)
 
 
+def test_a_new_due_date_is_told_with_the_old_one_and_an_apology() -> None:
+    put_off = News(event=EventKind.NEW_DUE_DATE, due_before=date(2026, 11, 13))
+    answer = an_answer(Status.PROCESSING)
+    text = notice(answer, put_off, channel=ChannelName.SMS, language=VI)
+    assert "lui hen tra tu 13/11/2026 sang 20/11/2026. Xin loi Ong/Ba." in text
+    assert_one_plain_segment(text)
+    full = notice(answer, put_off, channel=ZALO, language=VI)
+    assert "Hẹn trả kết quả lùi từ 13/11/2026 sang 20/11/2026. Chúng tôi xin lỗi Ông/Bà." in full
+    longest = notice(
+        an_answer(Status.PROCESSING, code=LONGEST_USUAL_CODE),
+        News(event=EventKind.NEW_DUE_DATE, due_before=date(2026, 11, 13), before=Status.COMPLETED),
+        channel=ChannelName.SMS,
+        language=VI,
+    )
+    assert "hen tra moi 20/11/2026. Xin loi Ong/Ba." in longest
+    assert_one_plain_segment(longest)
+    sooner = News(event=EventKind.NEW_DUE_DATE, due_before=date(2026, 11, 27))
+    assert "Xin loi" not in notice(answer, sooner, channel=ChannelName.SMS, language=VI)
+
+
+def test_a_date_is_told_to_who_has_proven_a_right_to_it() -> None:
+    for event in (EventKind.NEW_DUE_DATE, EventKind.DUE_TOMORROW):
+        news = News(event=event, due_before=date(2026, 11, 13))
+        for channel in (ChannelName.SMS, ZALO):
+            assert "20/11/2026" not in notice(
+                an_answer(Status.PROCESSING, level=Level.CODE), news, channel=channel, language=VI
+            )
+            assert "20/11/2026" in notice(an_answer(Status.PROCESSING), news, channel=channel, language=VI)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_digest_names_as_many_files_as_one_segment_holds_and_counts_the_others(language: Language) -> None:
+    codes = [f"H05.16-261102-{n:04}" for n in range(1, 12)]
+    text = digest(codes, channel=ChannelName.SMS, language=language)
+    assert_one_plain_segment(text)
+    named = sum(code in text for code in codes)
+    assert named >= 3
+    assert f" {11 - named} " in text
+    assert all(code in digest(codes, channel=ZALO, language=language) for code in codes)
+    assert_one_plain_segment(digest([LONGEST_USUAL_CODE] * 30, channel=ChannelName.SMS, language=language))
+
+
 def test_what_is_asked_is_told_where_it_fits_and_asked_about_where_not() -> None:
     short = sms(an_answer(Status.SUPPLEMENT_REQUIRED, asked="Bản sao Giấy khai sinh."))
     assert "can Ong/Ba bo sung: Ban sao Giay khai sinh. Hoi:" in short
@@ -228,7 +274,9 @@ def test_going_back_is_told_as_such(before: Status, now: Status, level: Level) -
     answer = an_answer(now, level=level)
     assert sms(answer, before).startswith(f"HS {CODE} chuyen lai: ")
     assert sms(answer, before, EN).startswith(f"File {CODE} moved back: ")
-    assert notice(answer, before, channel=ChannelName("zalo"), language=VI).startswith(f"Hồ sơ {CODE} chuyển lại: ")
+    assert notice(answer, News(before=before), channel=ChannelName("zalo"), language=VI).startswith(
+        f"Hồ sơ {CODE} chuyển lại: "
+    )
 
 
 @pytest.mark.parametrize(("before", "now"), FORWARDS)
@@ -242,7 +290,7 @@ def test_an_unproven_follower_learns_the_stage_only() -> None:
         told: dict[Stage, set[str]] = {}
         for status in Status:
             answer = an_answer(status, level=Level.CODE, asked="bản sao Giấy khai sinh")
-            text = notice(answer, None, channel=channel, language=VI)
+            text = notice(answer, News(), channel=channel, language=VI)
             told.setdefault(STAGE_OF[status], set()).add(text)
             assert "20/11/2026" not in text
             assert "khai sinh" not in text
@@ -255,7 +303,7 @@ def test_an_unproven_follower_learns_the_due_date_where_the_agency_is_open() -> 
     office = an_office(disclosure=DisclosurePolicy.OPEN)
     answer = an_answer(Status.PROCESSING, level=Level.CODE, office=office)
     assert "Hen tra 20/11/2026." in sms(answer)
-    assert "Hẹn trả: thứ Sáu, 20/11/2026." in notice(answer, None, channel=ChannelName("zalo"), language=VI)
+    assert "Hẹn trả: thứ Sáu, 20/11/2026." in notice(answer, News(), channel=ChannelName("zalo"), language=VI)
 
 
 def test_an_unproven_follower_learns_of_lateness() -> None:
@@ -265,7 +313,7 @@ def test_an_unproven_follower_learns_of_lateness() -> None:
 
 def test_a_channel_with_accents_gets_the_full_text() -> None:
     asked = an_answer(Status.SUPPLEMENT_REQUIRED, asked="bản sao Giấy khai sinh")
-    assert notice(asked, None, channel=ChannelName("zalo"), language=VI).splitlines() == [
+    assert notice(asked, News(), channel=ChannelName("zalo"), language=VI).splitlines() == [
         f"Hồ sơ {CODE}: Cần bổ sung giấy tờ.",
         "Cơ quan cần: bản sao Giấy khai sinh",
         "Xin nộp giấy tờ còn thiếu tại nơi đã nộp hồ sơ. Sau khi đủ giấy tờ, thời hạn được tính lại.",
@@ -313,7 +361,10 @@ def test_the_catalogues_hold_what_is_said_and_nothing_else() -> None:
     sms_keys |= {f"sms.status.{status}.asked" for status in ("supplement_required", "payment_required")}
     sms_keys |= {f"sms.stage.{stage}" for stage in Stage}
     sms_keys |= {f"sms.stage.{stage}.{more}" for stage in ("received", "in_progress") for more in ("due", "late")}
-    full_keys = {f"full.{key}" for key in (*expected, "asked", "due")}
+    dates = {"due_tomorrow", "digest", "digest.others"}
+    dates |= {f"{key}{more}" for key in ("put_off", "brought_forward") for more in ("", ".from")}
+    sms_keys |= {f"sms.{key}" for key in dates}
+    full_keys = {f"full.{key}" for key in (*expected, *dates, "asked", "due")}
     choice_keys = {"choice.details", "choice.mute"}
     for language in Language:
         assert Words("notifications").keys(language) == sms_keys | full_keys | choice_keys
