@@ -46,8 +46,8 @@ def ack_before_commit() -> None:
 
 def no_lease() -> None:
     """G02: a message that is being sent is anybody's to send."""
-    leased = "CASE v.verdict WHEN 10 THEN now() + $5 ELSE now() END"
-    claims.CLAIM = _without(claims.CLAIM, leased, "CASE v.verdict WHEN 10 THEN now() + $5::interval * 0 ELSE now() END")
+    leased = "CASE v.verdict WHEN 10 THEN now() + $5 WHEN 1"
+    claims.CLAIM = _without(claims.CLAIM, leased, "CASE v.verdict WHEN 10 THEN now() + $5::interval * 0 WHEN 1")
 
 
 def _without(text: str, guard: str, instead: str) -> str:
