@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 import phonenumbers
 
@@ -21,14 +22,12 @@ _MOBILE = re.compile(r"\+84[35789][0-9]{8}")
 def sender_address(text: str) -> str:
     """A sender in one spelling: a phone as E.164, a short code as bare digits, a name as it is. '' stays ''."""
     text = clean(text)[:_LONGEST].strip()
-    if short := _SHORT_CODE.fullmatch(text):  # gateways that write every number as international give +8100
-        return short[1]
     if _PHONE.fullmatch(text):
-        try:
-            return e164(f"+{text[2:]}" if text.startswith("00") else text)
-        except Invalid:
-            pass
-    return text
+        with suppress(Invalid):
+            text = e164(f"+{text[2:]}" if text.startswith("00") else text)
+    # Gateways that write every number as international give +8100.
+    short = _SHORT_CODE.fullmatch(text)
+    return short[1] if short else text
 
 
 def is_mobile(address: str) -> bool:

@@ -16,7 +16,15 @@ def test_one_phone_has_one_address(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "address"),
-    [("8100", "8100"), ("+8100", "8100"), ("1022", "1022"), ("VNPT", "VNPT"), ("Bac Ninh", "Bac Ninh"), ("", "")],
+    [
+        ("8100", "8100"),
+        ("+8100", "8100"),
+        ("0049 7234", "497234"),
+        ("1022", "1022"),
+        ("VNPT", "VNPT"),
+        ("Bac Ninh", "Bac Ninh"),
+        ("", ""),
+    ],
 )
 def test_short_codes_and_names_stay_what_they_are(written: str, address: str) -> None:
     assert sender_address(written) == address
