@@ -16,6 +16,7 @@ _WINDOWS = {
     "whatsapp": timedelta(hours=24),
 }
 _ACCOUNT = "Một Mã"
+SIMULATED_NUMBER = "8088"
 # Nobody writes to us here: one is a page of our own, the other takes templates only.
 _NOT_SPOKEN = frozenset({ChannelName.WEB, ChannelName("zns")})
 

@@ -16,7 +16,6 @@ from lookup.changes import ItemResult, Outcome
 from lookup.ingest import DossierWriter
 from notifications import claims
 from service.embedded import postgres
-from tests.faults.channel_mutants import CHANNEL_MUTANTS
 from tests.faults.rig import NO_MUTANT
 
 ONE_SECOND = 1.0
@@ -184,5 +183,4 @@ MUTANTS: dict[str, Callable[[], None]] = {
             any_signature,
         )
     },
-    **CHANNEL_MUTANTS,
 }
