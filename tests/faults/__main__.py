@@ -18,8 +18,15 @@ from tests.faults.evidence import Evidence
 from tests.faults.mutants import MUTANTS
 from tests.faults.no_loss import killed_postgresql, killed_processes
 from tests.faults.one_effect import any_order, bad_items, same_key
+from tests.faults.opt_outs import refused
 from tests.faults.receipt_forgery import forged_receipts
 from tests.faults.rig import NO_MUTANT
+from tests.faults.sms_pumping import pumped
+from tests.faults.spoofed_senders import spoofed
+from tests.faults.webhook_acks import acknowledged_fast
+from tests.faults.webhook_forgeries import flooded
+from tests.faults.webhook_replays import replayed
+from tests.faults.webhook_secrets import replaced
 
 Proof = Callable[..., Awaitable[Evidence]]
 
@@ -75,11 +82,53 @@ PROOFS: dict[str, Proofs] = {
         partial(killed_postgresql, kills=5, rate=300, drained=True),
         ("commit_without_waiting",),
     ),
+    "G39b": Proofs(
+        partial(acknowledged_fast, seconds=8),
+        partial(acknowledged_fast, seconds=60),
+        partial(acknowledged_fast, seconds=600),
+        ("ack_before_recording",),
+    ),
+    "G39c": Proofs(
+        partial(replayed, requests=300),
+        partial(replayed, requests=3_000),
+        partial(replayed, requests=10_000),
+        ("known_to_redis_only",),
+    ),
+    "G39d": Proofs(
+        partial(flooded, seconds=4),
+        partial(flooded, seconds=30),
+        partial(flooded, seconds=60),
+        ("every_refusal_logged", "forgeries_recorded"),
+    ),
+    "G39f": Proofs(
+        partial(replaced, seconds=0.5),
+        partial(replaced, seconds=10),
+        partial(replaced, seconds=60),
+        ("newest_secret_only",),
+    ),
     "G43": Proofs(
         partial(forged_receipts, tokens=10_000),
         partial(forged_receipts, tokens=100_000),
         partial(forged_receipts, tokens=1_000_000, asked=1_000),
         ("any_signature",),
+    ),
+    "G44": Proofs(
+        partial(pumped, texts=500, insistent=2, machines=20),
+        partial(pumped, texts=5_000, insistent=20, machines=200),
+        partial(pumped, texts=10_000, insistent=50, machines=500),
+        ("machines_answered", "no_reply_limits", "anybody_texted", "no_money_caps"),
+    ),
+    "G45": Proofs(
+        partial(refused, numbers=40, each=10, chats=10, rate=100),
+        partial(refused, numbers=100, each=50, chats=20, rate=150),
+        partial(refused, numbers=100, each=100, chats=20, rate=150),
+        ("refusals_unheeded",),
+    ),
+    "G47": Proofs(
+        partial(spoofed, guesses=5),
+        partial(spoofed, guesses=20),
+        partial(spoofed, guesses=1_000),
+        ("names_in_texts", "anybodys_contact", "codes_not_counted"),
     ),
 }
 

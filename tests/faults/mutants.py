@@ -16,6 +16,7 @@ from lookup.changes import ItemResult, Outcome
 from lookup.ingest import DossierWriter
 from notifications import claims
 from service.embedded import postgres
+from tests.faults.channel_mutants import CHANNEL_MUTANTS
 from tests.faults.rig import NO_MUTANT
 
 ONE_SECOND = 1.0
@@ -183,4 +184,5 @@ MUTANTS: dict[str, Callable[[], None]] = {
             any_signature,
         )
     },
+    **CHANNEL_MUTANTS,
 }

@@ -7,11 +7,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import aiohttp
 import asyncpg
@@ -22,7 +23,7 @@ from lookup.api_keys import KeyKind
 from lookup.reference_loader import load_reference_data
 from service.commands.keys import make_key
 from service.embedded import EmbeddedServers, run_embedded
-from tests.faults.provider import Ledger, provider
+from tests.faults.provider import SENDSMS, Ledger, provider
 
 SECRET = "faults-" * 8
 HOOK_SECRET = "hook-secret-of-faults"
@@ -176,9 +177,17 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def open_rig(
-    *, webs: int = 2, dispatchers: int = 2, mutant: str = NO_MUTANT, provider_delay: float = 0.0
+    *,
+    webs: int = 2,
+    dispatchers: int = 2,
+    mutant: str = NO_MUTANT,
+    provider_delay: float = 0.0,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Rig]:
-    """A fresh rig with durable servers, `webs` and `dispatchers` processes running, each with `mutant` applied."""
+    """A fresh rig with durable servers, `webs` and `dispatchers` processes running, each with `mutant` applied.
+
+    `settings` are environment names and values besides those that every rig has.
+    """
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="motma-faults-")))
         servers = await stack.enter_async_context(run_embedded(directory / "data"))
@@ -189,7 +198,7 @@ async def open_rig(
             keys = [await make_key(database, agency=a, kind=KeyKind.LIVE, name="faults") for a in AGENCIES]
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         port = free_port()
-        environment = _environment(servers, sendsms, port, mutant)
+        environment = {**_environment(servers, sendsms, port, mutant), **settings}
         names = [*("web" for _ in range(webs)), *("dispatcher" for _ in range(dispatchers))]
         processes = [
             OurProcess(arguments=[name], environment=environment, log=directory / f"{name}-{n}.log")
@@ -223,6 +232,7 @@ def _environment(servers: EmbeddedServers, sendsms: str, port: int, mutant: str)
         "MOTMA_LOOKUP_LIMIT": "1000000/second",
         "MOTMA_AGENCY_LIMIT": "1000000/second",
         "MOTMA_KANNEL_SENDSMS_URL": sendsms,
+        "MOTMA_TELEGRAM_API_URL": sendsms.removesuffix(SENDSMS),
         "MOTMA_KANNEL_HOOK_SECRET": HOOK_SECRET,
         "MOTMA_KANNEL_SENDER": "8088",
         # Far more texts than any cap lets out in a day.
