@@ -47,7 +47,7 @@ async def call_once(
             **request,
         ) as response:
             body = await _read(response.content, most)
-            return ProviderAnswer(status=response.status, body=body, retry_after=_retry_after(response))
+            return ProviderAnswer(status=response.status, body=body, retry_after=retry_after(response))
     except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
         raise TryLater("No connection to the provider.") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -81,7 +81,7 @@ def refused(answer: ProviderAnswer) -> Exception:
     return Undeliverable(said)
 
 
-def _retry_after(response: aiohttp.ClientResponse) -> timedelta | None:
+def retry_after(response: aiohttp.ClientResponse) -> timedelta | None:
     """The Retry-After header, seconds or a date (RFC 9110 10.2.3); None when there is none that can be read."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():

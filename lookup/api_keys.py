@@ -33,6 +33,7 @@ class Scope(StrEnum):
     EVENTS_WRITE = "events:write"
     DOSSIERS_READ = "dossiers:read"
     RECEIPTS_PRINT = "receipts:print"
+    CALLBACKS_MANAGE = "callbacks:manage"
 
 
 class KeyKind(StrEnum):

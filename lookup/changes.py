@@ -125,6 +125,29 @@ class Announcer(Protocol):
         """Insert one message per entitled contact. Runs as `motma_app` with the tenant set."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChange:
+    """One dossier as a batch left it. `status_before` is None where it was not known before."""
+
+    dossier_id: int
+    owner_agency: int
+    code: str
+    version: int
+    status: Status
+    status_before: Status | None
+    status_at: datetime
+    due_at: datetime | None
+    finished_at: datetime | None
+    delivered_at: datetime | None
+
+
+class Journal(Protocol):
+    """Keeps stored changes for those who are called back; `notifications.callbacks.journal` fulfils it."""
+
+    async def note(self, connection: Connection, tenant: Tenant, changes: list[StoredChange]) -> None:
+        """Write the changes somebody hears of. Runs as `motma_app` with the tenant set."""
+
+
 class Forgetter(Protocol):
     """Makes cached answers about dossiers void before a change commits; `cache` fulfils it."""
 

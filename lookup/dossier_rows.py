@@ -35,14 +35,15 @@ ENROL = """
             ON CONFLICT DO NOTHING RETURNING code, dossier_id)
     SELECT * FROM known UNION ALL
     SELECT code, dossier_id, 0, $3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM added"""
-# clock_timestamp, not now(): whoever waited for the row records later than the one it waited for.
+# clock_timestamp, not now(): whoever waited for the row records later than the one it waited for. Whether anybody is
+# called back about changes is asked along with it, so that where nobody is the journal costs nothing.
 ADD_TO_HISTORY = """
     INSERT INTO dossier_event
            (recorded_at, sender_agency, test,
             dossier_id, event_key, owner_agency, at, status, from_facts, due_at, finished_at, delivered_at,
             event_id, raw_status, office, officer, note, asked)
     SELECT clock_timestamp(), $1, $2, given.* FROM unnest($3::history_entry[]) AS given
-        ON CONFLICT DO NOTHING RETURNING event_key"""
+        ON CONFLICT DO NOTHING RETURNING event_key, (SELECT EXISTS (SELECT FROM callback_listener))"""
 HISTORY = """
     SELECT dossier_id, event_key, at, status, from_facts, due_at, finished_at, delivered_at, asked
       FROM dossier_event WHERE dossier_id = ANY ($1::bigint[]) ORDER BY recorded_at"""

@@ -20,9 +20,11 @@ from lookup.changes import (
     Forgetter,
     ItemError,
     ItemResult,
+    Journal,
     Outcome,
     Standing,
     StatusEvent,
+    StoredChange,
     Tenant,
 )
 from lookup.dossier_rows import (
@@ -111,13 +113,21 @@ class DossierWriter:
     """Writes batches for one tenant at a time. Holds no state but when each agency's feed was last noted."""
 
     def __init__(
-        self, database: Database, seal: Seal, announcer: Announcer, forgetter: Forgetter, registry: Registry
+        self,
+        database: Database,
+        seal: Seal,
+        announcer: Announcer,
+        forgetter: Forgetter,
+        registry: Registry,
+        *,
+        journal: Journal | None = None,
     ) -> None:
         self._database = database
         self._seal = seal
         self._announcer = announcer
         self._forgetter = forgetter
         self._registry = registry
+        self._journal = journal
         self._noted: dict[int, float] = {}
 
     async def store_facts(
@@ -184,7 +194,7 @@ class DossierWriter:
         if not arrivals:
             return results
         subjects = await self._subjects(connection, tenant, arrivals)
-        fresh = await self._add_to_history(connection, tenant, items, subjects)
+        fresh, heard_of = await self._add_to_history(connection, tenant, items, subjects)
         histories = await _histories(connection, subjects, fresh)
         now = utc_now()
         decided = [
@@ -205,6 +215,8 @@ class DossierWriter:
             for index, outcome in decision.outcomes.items():
                 results[index] = _RESULTS[outcome]
         await self._write_rows(connection, tenant, items, decided)
+        if heard_of and self._journal is not None:
+            await self._journal.note(connection, tenant, [*_stored(decided)])
         if not tenant.test:
             news = [news for subject, decision in decided for news in _announcements(subject, decision)]
             if news:
@@ -255,8 +267,8 @@ class DossierWriter:
 
     async def _add_to_history(
         self, connection: Connection, tenant: Tenant, items: Sequence[Change], subjects: list[_Subject]
-    ) -> set[bytes]:
-        """Insert every candidate; the keys of those that were not there before."""
+    ) -> tuple[set[bytes], bool]:
+        """Insert every candidate; the keys of those that were not there before, and whether somebody may hear of it."""
         rows = [
             history_columns(
                 subject.dossier_id, subject.owner, candidate.key, candidate.event_id, items[candidate.position]
@@ -265,7 +277,7 @@ class DossierWriter:
             for candidate in subject.candidates
         ]
         added = await connection.fetch(ADD_TO_HISTORY, tenant.agency_id, tenant.test, rows) if rows else []
-        return {row[0].bytes for row in added}
+        return {row[0].bytes for row in added}, not added or added[0][1]
 
     async def _write_rows(
         self,
@@ -366,6 +378,24 @@ async def _histories(
         for row in await connection.fetch(HISTORY, [*needed]):
             needed[row["dossier_id"]].append((row["event_key"].bytes, step_from(row)))
     return needed
+
+
+def _stored(decided: Iterable[tuple[_Subject, Decision]]) -> Iterable[StoredChange]:
+    for subject, decision in decided:
+        if decision.changed:
+            course = decision.course
+            yield StoredChange(
+                dossier_id=subject.dossier_id,
+                owner_agency=subject.owner,
+                code=subject.code,
+                version=subject.version + 1,
+                status=course.status,
+                status_before=None if subject.known is None else subject.known.course.status,
+                status_at=course.status_at,
+                due_at=course.due_at,
+                finished_at=course.finished_at,
+                delivered_at=course.delivered_at,
+            )
 
 
 def _announcements(subject: _Subject, decision: Decision) -> Iterable[Announcement]:

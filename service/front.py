@@ -34,6 +34,7 @@ from database.pool import Role
 from database.supervision import beside
 from domain.contact import ChannelName
 from lookup.coalescing import CoalescingWriter
+from service.callbacks import callback_addresses
 from service.citizens import PACKAGES, CitizensCorner, offers
 from service.health import Dependency, Health
 from service.receipts import PACKAGE as RECEIPTS
@@ -153,6 +154,7 @@ class Front:
             visitors=self._visitors,
             pages=pages,
             printing=printing(core, ways),
+            callback_addresses=callback_addresses(self._settings),
         )
 
     def _guard(self) -> Duties:

@@ -32,6 +32,7 @@ from notifications.notices import Notices
 from notifications.reports import Reports
 from notifications.sender import Sender
 from notifications.subscriptions import Subscriptions
+from service.callbacks import callback_addresses, open_courier
 from service.front import Front
 from service.health import metrics
 from service.settings import Settings, address, read
@@ -68,6 +69,8 @@ async def open_site(
             notices = Notices(core.seal, core.registry, senders=names)
             dispatcher = Dispatcher(core.database, senders, notices, timing=core.timing)
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
+            courier = await stack.enter_async_context(open_courier(core, callback_addresses(settings)))
+            await stack.enter_async_context(_working("callbacks", courier.run, courier.stop))
         if "web" in roles or "bot" in roles:
             await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
         if "bot" in roles and worker == 0:

@@ -15,6 +15,7 @@ from lookup.ingest import DossierWriter
 from lookup.receipt_tokens import ReceiptKeys, Validity
 from lookup.registry import Registry
 from lookup.sealing import Seal
+from notifications.callbacks.journal import CallbackJournal
 from notifications.outbox import Outbox
 from notifications.timing import AT_ONCE, Timing
 from service.embedded import EmbeddedServers
@@ -81,6 +82,6 @@ async def open_core(
                 receipts=receipts,
                 limits=Limits(redis, seal, processes=processes),
                 outbox=outbox,
-                writer=DossierWriter(database, seal, outbox, dossiers, registry),
+                writer=DossierWriter(database, seal, outbox, dossiers, registry, journal=CallbackJournal()),
                 timing=timing,
             )

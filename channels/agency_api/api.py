@@ -26,6 +26,8 @@ from channels.agency_api.bodies import (
     whole,
     whole_lines,
 )
+from channels.agency_api.callbacks import CallbackCalls
+from channels.agency_api.callbacks_address import Addresses
 from channels.agency_api.callers import Caller, Callers
 from channels.agency_api.documentation import Documentation
 from channels.agency_api.intake import Batch, Intake, OneByOne, Writer, sorted_out
@@ -52,6 +54,8 @@ from lookup.receipts import Receipts
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from lookup.sender_words import ApplicantKinds
+from notifications.callbacks.deliveries import Deliveries
+from notifications.callbacks.receivers import Receivers
 
 log = structlog.get_logger()
 
@@ -79,6 +83,7 @@ class AgencyApi:
         visitors: Visitors,
         pages: Pages,
         printing: Printing,
+        callback_addresses: Addresses | None = None,
     ) -> None:
         understanding = Understanding(registry)
         self._database = database
@@ -100,6 +105,12 @@ class AgencyApi:
             reading_back=self._reading_back,
         )
         self._receipts = ReceiptCalls(admission=self._admission, receipts=Receipts(database, seal), printing=printing)
+        self._callbacks = CallbackCalls(
+            admission=self._admission,
+            receivers=Receivers(database, seal),
+            deliveries=Deliveries(database),
+            addresses=callback_addresses or Addresses(),
+        )
         self._documentation = Documentation(pages)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -115,6 +126,7 @@ class AgencyApi:
             web.options("/api/v1/events", self.greet_events),
             web.post("/api/v1/receipts", guarded(self._receipts.print)),
             web.delete("/api/v1/receipts/{code}", guarded(self._receipts.revoke)),
+            *self._callbacks.routes(),
             *self._portal.routes(),
             *self._documentation.routes(),
         ]

@@ -38,7 +38,7 @@ class ReadingBack:
     async def events(self, tenant: Tenant, code: str, query: Mapping[str, str]) -> GivenAnswer:
         """The history of one dossier in order of recording, by cursor. Raises as `dossier` does, `Invalid`."""
         page = await self._dossiers.events(
-            tenant, canonical(code), cursor=_cursor(query), limit=_limit(query.get("limit"))
+            tenant, canonical(code), cursor=_cursor(query), limit=limit_of(query.get("limit"))
         )
         return _answer({"items": [_event_said(event) for event in page.items], **_onward(page)})
 
@@ -52,7 +52,7 @@ class ReadingBack:
             reference=reference,
             changed_since=_since(query.get("changed_since")),
             cursor=_cursor(query),
-            limit=_limit(query.get("limit")),
+            limit=limit_of(query.get("limit")),
         )
         return _answer({"items": [self._said(held) for held in page.items], **_onward(page)})
 
@@ -138,7 +138,8 @@ def _onward(page: Page[Any]) -> dict[str, Any]:
     return {"cursor": page.cursor, "more": page.more}
 
 
-def _limit(written: str | None) -> int:
+def limit_of(written: str | None) -> int:
+    """The length of a page asked for. Raises `Invalid`."""
     if written is None:
         return DEFAULT_PAGE
     if not (written.isascii() and written.isdigit() and len(written) <= 4 and 1 <= int(written) <= LONGEST_PAGE):

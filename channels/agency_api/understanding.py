@@ -168,7 +168,7 @@ class Understanding:
             applicant_name=text(applicant.name) if applicant else None,
             applicant_kind=text(applicant.kind) if applicant else None,
             phone=phone_of(applicant.phone, "applicant.phone") if applicant else None,
-            email=_email(applicant.email) if applicant else None,
+            email=email_of(applicant.email, "applicant.email") if applicant else None,
             secret=text(payload.secret),
             received_at=happened(payload.received_at, "received_at", now) if payload.received_at else None,
             due_at=sane(payload.due_at, "due_at"),
@@ -193,10 +193,11 @@ def _filing_channel(given: float | UnsetType) -> FilingChannel | None:
     return channel
 
 
-def _email(given: str | UnsetType | None) -> str | None:
+def email_of(given: str | UnsetType | None, field: str) -> str | None:
+    """An e-mail address, as far as its shape tells. Raises `Invalid`."""
     email = text(given)
     if email is not None and not _EMAIL.fullmatch(email):
-        raise Invalid("This is not an e-mail address.", field="applicant.email")
+        raise Invalid("This is not an e-mail address.", field=field)
     return email
 
 

@@ -42,6 +42,10 @@ TENANT_TABLES = [
     "message",
     "receipt_revocation",
     "receipt_secret",
+    "callback_receiver",
+    "callback_listener",
+    "callback_change",
+    "callback_delivery",
 ]
 
 

@@ -1,0 +1,1 @@
+"""Callbacks: agencies' own systems are called when a dossier of theirs changes."""
