@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from domain.errors import ServiceError
-from service.commands import demo, doctor, file_import, keys, quarantine, receipt, schema
+from service.commands import callbacks, demo, doctor, file_import, keys, quarantine, receipt, schema
 from service.logs import configure_logs
 from service.roles import ROLES, run_roles, run_up
 from service.settings import Settings, read
@@ -36,8 +36,8 @@ def parser() -> argparse.ArgumentParser:
         _serving(one)
         one.set_defaults(run=run_roles)
 
-    for add in (schema.add, doctor.add, file_import.add, keys.add, receipt.add, quarantine.add, demo.add):
-        add(commands, _with_data())
+    for command in (schema, doctor, file_import, keys, receipt, quarantine, callbacks, demo):
+        command.add(commands, _with_data())
     return top
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     configure_logs()
     try:
         given = dict(os.environ)
-        if arguments.data:
+        if getattr(arguments, "data", None):
             given["MOTMA_DATA_DIR"] = str(arguments.data)
         if getattr(arguments, "listen", None):
             given["MOTMA_LISTEN"] = arguments.listen
