@@ -97,7 +97,8 @@ class Opening:
     The fields of the dataclass `settings` stand in the environment under `prefix` and their name in upper case. The
     channel is off until the field `secret` is set, which guards it, or else the field `switch`, which guards nothing;
     with neither it is always open. `make` raises `Malformed` for settings that are incomplete.
-    `manner` is how one talks with the contacts it `reaches`; None where another file says so.
+    `manner` is how one talks with the contacts it `reaches`, or says so by the settings; None where another file says
+    so.
     """
 
     prefix: str
@@ -105,5 +106,5 @@ class Opening:
     secret: str | None
     make: Callable[[Any, Surroundings], Channel]
     reaches: ChannelName
-    manner: Manner | None = None
+    manner: Manner | Callable[[Any], Manner] | None = None
     switch: str | None = None

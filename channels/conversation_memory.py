@@ -1,7 +1,9 @@
 """What is known of a person when a message comes, and what is kept when it is answered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -20,7 +22,8 @@ LOOKED_BACK = 50  # messages of one sender that are compared at most
 MOST_FOLLOWED = 3  # dossiers a person follows that the conversation is told of
 
 # What is known of the sender: the conversation and how old it is, a stop of all notices, the phone, what
-# it follows and was told of last, how often it said these words just now, or a machine spoke, and its replies of late.
+# it follows and was told of last, how often it said these words just now, or a machine spoke, and its replies of late,
+# with when the first of each goes out of mind.
 RECALL = """
     SELECT c.language, CASE WHEN c.expires_at > now() THEN c.state_sealed END AS state_sealed,
            coalesce(now() - (c.expires_at - $8::interval), '100 years'::interval) AS age,
@@ -30,11 +33,8 @@ RECALL = """
                    WHERE s.contact_digest = $1 AND s.state = 'active'
                    ORDER BY s.changed_at DESC LIMIT $9) AS followed,
            told.code AS told_code, told.proven AS told_proven, told.ago AS told_after,
-           heard.alike, heard.automatic,
-           (SELECT count(*) FROM inbound i
-             WHERE i.sender_digest = $1 AND i.failure IS NULL AND i.handled_at > now() - interval '1 hour') AS hour,
-           (SELECT count(*) FROM inbound i
-             WHERE i.sender_digest = $1 AND i.failure IS NULL AND i.handled_at > now() - interval '1 day') AS day
+           heard.alike, heard.alike_until, heard.automatic,
+           replied.hour, replied.hour_until, replied.day, replied.day_until
       FROM (SELECT $1::bytea AS digest, $4::timestamptz AS at) d
       LEFT JOIN conversation c ON c.contact_digest = d.digest
       LEFT JOIN LATERAL (
@@ -43,7 +43,16 @@ RECALL = """
               AND m.handed_over_at > now() - $8::interval
             ORDER BY m.id DESC LIMIT 1) told ON true
      CROSS JOIN LATERAL (
+           SELECT count(*) FILTER (WHERE i.handled_at > now() - interval '1 hour') AS hour,
+                  min(i.handled_at) FILTER (WHERE i.handled_at > now() - interval '1 hour') + interval '1 hour'
+                      AS hour_until,
+                  count(*) AS day, min(i.handled_at) + interval '1 day' AS day_until
+             FROM inbound i
+            WHERE i.sender_digest = $1 AND i.failure IS NULL AND i.handled_at > now() - interval '1 day') replied
+     CROSS JOIN LATERAL (
            SELECT count(*) FILTER (WHERE e.text_digest = $3 AND e.recorded_at > $4 - $5::interval) AS alike,
+                  min(e.recorded_at) FILTER (WHERE e.text_digest = $3 AND e.recorded_at > $4 - $5::interval)
+                      + $5::interval AS alike_until,
                   count(*) FILTER (WHERE e.automatic AND e.recorded_at > $4 - $10::interval) AS automatic
              FROM (SELECT e.text_digest, e.recorded_at, e.automatic FROM inbound e
                     WHERE e.sender_digest = $1 AND e.id < $2 ORDER BY e.id DESC LIMIT $6) e) heard"""
@@ -91,6 +100,22 @@ class Heard:
     recorded_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """From the next message on there is no reply `until` then: to any words, or only to the `same` ones."""
+
+    until: datetime
+    same: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a person gets a reply. `silent`: why not; `pause`: this one, and then none for a while."""
+
+    silent: str | None = None
+    pause: Pause | None = None
+
+
 class Memory:
     """Recalls and keeps. Runs as `motma_worker`."""
 
@@ -99,8 +124,8 @@ class Memory:
         self._by_sms = by_sms
         self._in_chats = in_chats
 
-    async def recall(self, connection: Connection, heard: Heard, manner: Manner) -> tuple[Said, str | None]:
-        """The message with all that is known of its sender, and why it gets no reply: None when it gets one."""
+    async def recall(self, connection: Connection, heard: Heard, manner: Manner) -> tuple[Said, Standing]:
+        """The message with all that is known of its sender, and whether it gets a reply."""
         known = await connection.fetchrow(
             RECALL,
             self._seal.contact(heard.sender),
@@ -114,14 +139,6 @@ class Memory:
             MOST_FOLLOWED,
             AUTOMATIC_WINDOW,
         )
-        limits = self._by_sms if manner.brief else self._in_chats
-        silent = None
-        if known["alike"] >= MOST_ALIKE:
-            silent = "the same words too often"
-        elif heard.automatic and known["automatic"] >= MOST_AUTOMATIC:
-            silent = "a machine speaks"
-        elif known["hour"] >= limits.an_hour or known["day"] >= limits.a_day:
-            silent = "too many replies"
         phone = known["phone_sealed"]
         remembered = self._remembered(known["state_sealed"])
         if known["age"] > REMEMBERED_FOR:
@@ -140,7 +157,7 @@ class Memory:
             else None,
             followed=tuple(known["followed"]),
         )
-        return said, silent
+        return said, _standing(known, self._by_sms if manner.brief else self._in_chats, automatic=heard.automatic)
 
     async def keep(self, connection: Connection, contact_digest: bytes, turn: Turn) -> None:
         """Keep what `turn` remembers, and its language."""
@@ -152,6 +169,23 @@ class Memory:
 
     def _remembered(self, sealed: bytes | None) -> Remembered:
         return Remembered() if sealed is None else msgspec.json.decode(self._seal.open(sealed), type=Remembered)
+
+
+def _standing(known: Mapping[str, Any], limits: ReplyLimits, *, automatic: bool) -> Standing:
+    hour, day, alike = known["hour"], known["day"], known["alike"]
+    if alike >= MOST_ALIKE:
+        return Standing(silent="the same words too often")
+    if automatic and known["automatic"] >= MOST_AUTOMATIC:
+        return Standing(silent="a machine speaks")
+    if hour >= limits.an_hour or day >= limits.a_day:
+        return Standing(silent="too many replies")
+    if 0 < day == limits.a_day - 1:
+        return Standing(pause=Pause(until=known["day_until"], same=False))
+    if 0 < hour == limits.an_hour - 1:
+        return Standing(pause=Pause(until=known["hour_until"], same=False))
+    if alike == MOST_ALIKE - 1:
+        return Standing(pause=Pause(until=known["alike_until"], same=True))
+    return Standing()
 
 
 def _phone_of(sender: Contact, manner: Manner) -> str | None:

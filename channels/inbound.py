@@ -200,10 +200,12 @@ class Inbox:
                 automatic=message.automatic,
                 recorded_at=message.recorded_at,
             )
-            said, silent = await self._memory.recall(connection, heard, manner)
+            said, standing = await self._memory.recall(connection, heard, manner)
         turn = await self._conversation.answer(said)
+        if pause := standing.pause:
+            turn = self._conversation.pausing(turn, pause.until, same=pause.same, brief=manner.brief)
         # What was asked for is done in any case: a 'stop' counts however many messages came before it.
-        await self._settle(message, turn, silent=silent)
+        await self._settle(message, turn, silent=standing.silent)
 
     def _sender(self, message: _Leased) -> Contact:
         return Contact(channel=ChannelName(message.channel), address=self._seal.open(message.sender_sealed))

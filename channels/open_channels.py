@@ -84,9 +84,9 @@ def open_channels(read: ReadSettings, around: Surroundings) -> OpenChannels:
 def manners(read: ReadSettings | None = None) -> dict[ChannelName, Manner]:
     """How one talks in each channel; a chat not named here has room for whole sentences.
 
-    `read` tells which phones the operator answers besides Vietnamese ones.
+    `read` tells what the operator has set; without it all is as it is unless set.
     """
-    found = {opening.reaches: opening.manner for opening in _openings() if opening.manner is not None}
+    found = {opening.reaches: manner for opening in _openings() if (manner := _manner(opening, read)) is not None}
     if read is not None:
         prefixes = read(RoutingSettings, SETTINGS_PREFIX).prefixes
         found[ChannelName.SMS] = replace(found[ChannelName.SMS], may_be_answered=allowed_numbers(prefixes))
@@ -105,6 +105,12 @@ def hook_secrets(read: ReadSettings) -> dict[str, str | None]:
         for opening in _openings()
         if opening.secret is not None
     }
+
+
+def _manner(opening: Opening, read: ReadSettings | None) -> Manner | None:
+    if not callable(opening.manner):
+        return opening.manner
+    return opening.manner(opening.settings() if read is None else read(opening.settings, opening.prefix))
 
 
 def _openings() -> Iterator[Opening]:

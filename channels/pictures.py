@@ -26,12 +26,16 @@ _CITIZEN_CARD = re.compile(r"[0-9]{12}\|")  # what the QR code of a citizen's id
 log = structlog.get_logger()
 
 
-async def slip_in(picture: bytes, *, public_url: str) -> str:
-    """The dossier code, or the address of a receipt of ours, that `picture` shows; '' for anything else.
+async def code_in(picture: bytes, *, public_url: str) -> str:
+    """The dossier code, or the address of a receipt of ours, that `picture` (JPEG, PNG, WebP) shows; '' for anything
+    else.
 
-    What other codes say, an identity card's above all, is nothing we were told, and goes no further.
+    Its QR code counts, else its bar code. What other codes say, an identity card's above all, is nothing we were told,
+    and goes no further.
     """
-    said = await code_in(picture)
+    if not picture or len(picture) > MOST_PICTURE:
+        return ""
+    said = await asyncio.get_running_loop().run_in_executor(_READER, _read, picture)
     if _CITIZEN_CARD.match(said):
         return ""
     if read(said).kind is ReadingKind.RECEIPT_TOKEN:
@@ -39,14 +43,8 @@ async def slip_in(picture: bytes, *, public_url: str) -> str:
     return said if find(said, limit=1) else ""
 
 
-async def code_in(picture: bytes) -> str:
-    """The text of the QR code in `picture` (JPEG, PNG, WebP), else of a bar code; '' where none can be read."""
-    if not picture or len(picture) > MOST_PICTURE:
-        return ""
-    return await asyncio.get_running_loop().run_in_executor(_READER, _read, picture)
-
-
 def _read(picture: bytes) -> str:
+    """The text of the QR code, else of a bar code; '' where none can be read."""
     try:
         from PIL import Image  # noqa: PLC0415 - optional
         from zxingcpp import BarcodeFormat, BarcodeFormats, read_barcodes  # noqa: PLC0415 - optional

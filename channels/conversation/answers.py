@@ -62,7 +62,7 @@ def full(answer: Answer, language: Language, *, buttons: bool = False) -> str:
     lines.append(next_step_of(proven.status, language) if proven else next_step(answer.stage, language))
     if asked := _asked(answer, language):
         lines.append(asked)
-    lines.append(ask_office(answer.agency, language, named=True))
+    lines.append(ask_office(answer.agency, answer.agency.phone, language, named=True))
     if not answer.fresh:
         lines.append(WORDS.say(language, "answer.full.stale", moment=moment(answer.as_of, language)))
     if (hint := _hint(answer, language)) and (proof_helps(answer) or not buttons):
@@ -75,10 +75,9 @@ def office_name(agency: Agency, language: Language) -> str:
     return agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name
 
 
-def ask_office(agency: Agency, language: Language, *, named: bool) -> str:
+def ask_office(agency: Agency, phone: str, language: Language, *, named: bool) -> str:
     """Where a person can be asked: the office's phone, `named` also its name; its name alone where it has no phone."""
     office = office_name(agency, language)
-    phone = sms_number(agency.phone) or agency.phone
     if not phone:
         return WORDS.say(language, "answer.ask_office", office=office)
     return WORDS.say(language, "answer.ask_office_at" if named else "answer.ask_at", office=office, phone=phone)
@@ -86,13 +85,14 @@ def ask_office(agency: Agency, language: Language, *, named: bool) -> str:
 
 def _by_importance(answer: Answer, language: Language) -> Iterator[tuple[str, str]]:
     """What may stand beside the head, the most needed first: a person must be able to ask before we offer anything."""
+    phone = sms_number(answer.agency.phone) or answer.agency.phone
     if answer.due_on and answer.stage in _RUNNING:
         yield "due", WORDS.say(language, "answer.due" if answer.on_time else "answer.was_due", day=day(answer.due_on))
-    yield "office", ask_office(answer.agency, language, named=False)
+    yield "office", ask_office(answer.agency, phone, language, named=False)
     for wording in _next(answer, language):
         yield "next", wording
     yield "hint", _hint(answer, language)
-    yield "office", ask_office(answer.agency, language, named=True)
+    yield "office", ask_office(answer.agency, phone, language, named=True)
 
 
 def _head(answer: Answer, language: Language) -> str:

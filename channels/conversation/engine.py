@@ -6,15 +6,17 @@ wrong proof get the same words and leave the same memory behind.
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from channels.conversation.answers import WORDS
 from channels.conversation.choices import choice, tapped
 from channels.conversation.complaining import Complaining
 from channels.conversation.following import Following
+from channels.conversation.formal_words import formal_in
 from channels.conversation.keywords import Typed, Verb, understood, yes_or_no
 from channels.conversation.looking_up import LookingUp
+from channels.conversation.progress_words import asks_progress
 from channels.conversation.rating import RatingByChat
 from channels.conversation.replies import Replies
 from channels.conversation.subjects import MOST_CODES, named
@@ -37,6 +39,7 @@ from domain.message import Choice, IncomingKind
 from feedback_intake.filing import FeedbackKind
 from feedback_intake.numbers import new_number, number_in
 from lookup.code_finder import ReadingKind, find, read
+from lookup.wording import moment
 
 # What is always answered in the same words: their key, what is done, and what may be tapped then (label, words).
 _SIMPLE: MappingProxyType[Verb, tuple[str, tuple[Act, ...], tuple[tuple[str, str], ...]]] = MappingProxyType(
@@ -97,6 +100,13 @@ class Conversation:
         except TooMany:
             return self._replies.turn(said, "look_up.too_many_tries")
 
+    def pausing(self, turn: Turn, until: datetime, *, same: bool, brief: bool) -> Turn:
+        """`turn`, saying that the next message, or only the `same` words, will be answered no earlier than `until`."""
+        gap = " " if brief else "\n"
+        then = moment(until + timedelta(minutes=1), turn.language)  # no seconds are told
+        words = WORDS.say(turn.language, "pause.same" if same else "pause", moment=then)
+        return replace(turn, reply=f"{turn.reply}{gap}{words}")
+
     def apology(self, language: Language) -> str:
         """What is said when a message could not be answered through a fault of ours."""
         return WORDS.say(language, "apology", ask=self._replies.ask(language))
@@ -151,16 +161,26 @@ class Conversation:
         if reading.kind is ReadingKind.RECEIPT_TOKEN:
             return await self._looking_up.by_receipt(said, reading.value)
         asked = said.remembered.asked
-        if asked is Asked.PROOF and (turn := await self._looking_up.proven_by(said, text, reading)):
+        # Whoever was told all at once, as owner of the phone, may send the secret none the less.
+        digits_after_answer = asked is None and said.remembered.told and "".join(text.split()).isdigit()
+        if (asked is Asked.PROOF or digits_after_answer) and (
+            turn := await self._looking_up.proven_by(said, text, reading)
+        ):
             return turn
         if not reading.candidates:
-            return await self._complaining.free_text(said, text) or self._looking_up.unreadable(said, reading)
+            return await self._without_a_code(said, text) or self._looking_up.unreadable(said, reading)
         if asked is Asked.CODE_TO_FOLLOW:
             return await self._following.follow(said, text)
         if asked is Asked.CODE_TO_MUTE:
             return await self._following.mute(said, text)
         sent_back = len(find(text, limit=2)) > len(codes)
         return await self._looking_up.one(said, reading, sent_back=sent_back)
+
+    async def _without_a_code(self, said: Said, text: str) -> Turn | None:
+        """Asking how the dossier at hand stands, or telling something about it. None when it is neither."""
+        if said.remembered.asked is not Asked.YES_TO_FEEDBACK and asks_progress(text) and formal_in(text) is None:
+            return await self._looking_up.again(said)
+        return await self._complaining.free_text(said, text)
 
     async def _own_phone(self, said: Said) -> Turn:
         """The platform vouches for the number: from now on its dossiers need no proof here."""

@@ -7,7 +7,7 @@ from channels.conversation.answers import brief, brief_together, full, proof_hel
 from channels.conversation.choices import after_answer, choice, dossiers
 from channels.conversation.replies import Replies
 from channels.conversation.subjects import Subject, fullest, named, subject_named, subjects_at_hand
-from channels.conversation.turn import Asked, Desk, Remembered, Said, Turn
+from channels.conversation.turn import Asked, Desk, Remembered, Said, Shown, Turn
 from channels.guesses import ProofNeeded
 from domain.vietnamese import folded
 from lookup.code_finder import FoundCode, Reading, ReadingKind
@@ -59,6 +59,21 @@ class LookingUp:
             return self.ask_proof(said, subject, "look_up.proof_needed")
         return self.told(said, answer) if answer else self.unknown(said, subject, reading)
 
+    async def again(self, said: Said) -> Turn | None:
+        """The dossier at hand, for who asks how it stands without a code. None where nothing was told of any."""
+        subjects = subjects_at_hand(said, followed=True)
+        if not subjects or (said.remembered.code and not said.remembered.told and not said.told):
+            return None
+        if len(subjects) > 1:
+            codes = tuple(subject.code for subject in subjects)
+            remember = replace(said.remembered.without_question(), offered=codes)
+            return self._replies.which(said, "which.to_see", codes, "", remember)
+        try:
+            answer = await fullest(self._desk, said, subjects[0])
+        except ProofNeeded:
+            return self.ask_proof(said, subjects[0], "look_up.proof_needed")
+        return self.told(said, answer) if answer else self.unknown(said, subjects[0])
+
     async def by_receipt(self, said: Said, token: str) -> Turn:
         """The dossier of a receipt's link."""
         answer = await self._desk.with_receipt(token)
@@ -108,7 +123,8 @@ class LookingUp:
             asked=Asked.PROOF if proof_helps(answer) else None,
         )
         choices = after_answer(answer, said.language, followed=answer.code in said.followed)
-        return self._replies.of(said, text, remember=remember, choices=choices)
+        turn = self._replies.of(said, text, remember=remember, choices=choices)
+        return replace(turn, shown=Shown(code=answer.code, phone=said.phone)) if answer.proven else turn
 
     def unknown(self, said: Said, subject: Subject, reading: Reading | None = None) -> Turn:
         """The words for an unknown code and for a wrong proof. They depend on nothing but what was typed."""

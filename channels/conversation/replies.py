@@ -24,13 +24,15 @@ class Replies:
         options: tuple[Choice, ...] = (),
         **values: object,
     ) -> Turn:
-        """A turn in the words of `key`, in those of `key.full` where there is room and such words; what was remembered
-        stays so unless `remember` replaces it.
+        """A turn in the words of `key`; in those of `key.buttons`, which leave unsaid what can be tapped, or of
+        `key.full` where there are such words and the channel has buttons, or room. What was remembered stays so unless
+        `remember` replaces it.
 
         `options` answer the question that the words ask; `choices` are what else may come next.
         """
-        if not said.manner.brief and WORDS.has(said.language, f"{key}.full"):
-            key = f"{key}.full"
+        variants = (("buttons", said.manner.buttons), ("full", not said.manner.brief))
+        longer = (f"{key}.{variant}" for variant, suits in variants if suits)
+        key = next((words for words in longer if WORDS.has(said.language, words)), key)
         reply = WORDS.say(said.language, key, ask=self.ask(said.language), **values)
         remember = said.remembered if remember is None else remember
         return self.of(said, reply, acts=acts, remember=remember, choices=choices, options=options)

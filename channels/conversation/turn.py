@@ -26,7 +26,8 @@ class Manner:
     `brief`: a message costs money, so one short one. `fits`: whether a text is short enough. `address_is_phone`: the
     address is a phone number and whatever is sent reaches that phone and no other. `may_be_answered`: False for
     addresses that are no person's (short codes, names of senders). `buttons`: whether choices can be tapped; elsewhere
-    they are numbers in the text, where that matters.
+    they are numbers in the text, where that matters. `window`: how long after a person was heard of free words may go,
+    as the platform has it; None for ever. `is_heard`: whether anybody can write to us there.
     """
 
     brief: bool = False
@@ -34,6 +35,8 @@ class Manner:
     fits: Callable[[str], bool] = lambda text: True  # noqa: ARG005
     address_is_phone: bool = False
     may_be_answered: Callable[[str], bool] = lambda address: True  # noqa: ARG005
+    window: timedelta | None = None
+    is_heard: bool = True
 
 
 class Asked(StrEnum):
@@ -169,6 +172,14 @@ Act = Follow | Mute | StopAll | Resume | FileFeedback | Rate | LinkPhone | Unlin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The dossier of which a reply shows all that its holder may know; `phone` as in `Said`."""
+
+    code: str
+    phone: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """What one message leads to. The acts, the reply and what is remembered take effect together or not at all."""
 
@@ -177,6 +188,7 @@ class Turn:
     acts: tuple[Act, ...] = ()
     choices: tuple[Choice, ...] = ()
     remember: Remembered = Remembered()
+    shown: Shown | None = None
 
 
 class Desk(Protocol):

@@ -5,24 +5,22 @@ the right page_utility_messaging); the tags that once allowed more were ended on
 is for people answering, not for us.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from channels.channel import Opening, Surroundings
 from channels.conversation.turn import Manner
-from channels.meta.events import MESSENGER, item_digest
-from channels.meta.graph_api import GraphApi
+from channels.meta.account import WINDOW, MetaAccount
+from channels.meta.events import MESSENGER
 from channels.meta.settings import PREFIX, MetaSettings
-from channels.meta.templates import template_of
-from channels.meta.window import within_window
+from channels.meta.templates import Template
 from channels.text_parts import all_of, cut, parts
 from domain.civil_time import utc_now
-from domain.errors import Malformed, Undeliverable
+from domain.errors import Malformed
 from domain.message import Choice, HandedOver, Outgoing
 from lookup.sealing import Seal
 
@@ -32,7 +30,7 @@ MOST_LABEL = 20  # characters
 SUBSCRIBED = ("messages", "messaging_postbacks", "message_deliveries", "messaging_referrals")
 
 
-class MessengerChannel:
+class MessengerChannel(MetaAccount):
     """One page."""
 
     name = "messenger"
@@ -46,32 +44,7 @@ class MessengerChannel:
         seal: Seal,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        settings.require_complete()
-        self._settings = settings
-        self._graph = GraphApi(
-            http, url=settings.api_url, token=settings.page_token or "", setting="MOTMA_META_PAGE_TOKEN"
-        )
-        self._template = template_of(settings.page_template, "MOTMA_META_PAGE_TEMPLATE")
-        self._seal = seal
-        self._clock = clock
-
-    @property
-    def concurrency(self) -> int:
-        """Calls at once."""
-        return self._settings.concurrency
-
-    @property
-    def rate(self) -> float | None:
-        """Messages a second."""
-        return self._settings.page_rate
-
-    def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """None of its own."""
-        return []
-
-    async def send(self, message: Outgoing) -> HandedOver:
-        """Write to one person: in free words while Meta takes them; a notice after that as a template."""
-        return await within_window(message, self._in_words, self._by_template, now=self._clock())
+        super().__init__(settings, fields="page", http=http, seal=seal, clock=clock)
 
     async def _in_words(self, message: Outgoing) -> HandedOver:
         kind = "UPDATE" if message.facts else "RESPONSE"
@@ -81,10 +54,7 @@ class MessengerChannel:
             partial(self._write, message, kind, {"text": last} | quick_replies(message.choices)),
         )
 
-    async def _by_template(self, message: Outgoing) -> HandedOver:
-        template = self._template
-        if template is None:
-            raise Undeliverable("This person was not heard of for a day, and no MOTMA_META_PAGE_TEMPLATE is set.")
+    async def _by_template(self, message: Outgoing, template: Template) -> HandedOver:
         components = [template.body(message.facts)]
         if pressed := template.pressed(message.choices):
             components.append(
@@ -103,8 +73,7 @@ class MessengerChannel:
                 "message": content | {"metadata": str(message.message_id)},
             },
         )
-        mid = told.get("message_id")
-        return HandedOver(provider_id=item_digest(self._seal, mid) if isinstance(mid, str) else None)
+        return self._handed_over(told.get("message_id"))
 
     async def examine(self) -> str:
         """Which page it is, and whether its events come. Raises `ServiceError`."""
@@ -118,8 +87,7 @@ class MessengerChannel:
         }
         if missing := [field for field in SUBSCRIBED if field not in found]:
             raise Malformed(f"The page {page.get('name')} does not tell us of {', '.join(missing)}: subscribe the app.")
-        after = f"template {self._template.name}" if self._template else "nothing: no MOTMA_META_PAGE_TEMPLATE"
-        return f"page {page.get('name')}; after a day of silence: {after}"
+        return f"page {page.get('name')}; {self._after_a_day()}"
 
 
 def quick_replies(choices: Sequence[Choice]) -> dict[str, Any]:
@@ -142,5 +110,5 @@ OPENING = Opening(
     secret="page_token",  # noqa: S106 - the field's name
     make=_make,
     reaches=MESSENGER,
-    manner=Manner(fits=lambda text: len(text) <= MOST_TEXT),
+    manner=Manner(fits=lambda text: len(text) <= MOST_TEXT, window=WINDOW),
 )

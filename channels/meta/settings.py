@@ -15,7 +15,7 @@ class MetaSettings:
     `app_secret` signs the webhook, which is closed without it; `verify_token` is made up by us and opens it once. Both
     may be `new,old`. Messenger is off until `page_token` is set, WhatsApp until `whatsapp_token` is. The templates are
     for people not heard of for a day (`channels.meta.templates`). Rates are messages a second. `picture_origins` are
-    the hosts that pictures from Messenger may be fetched from, comma-separated.
+    where pictures from Messenger may be fetched, comma-separated.
     """
 
     app_secret: str | None = field(default=None, repr=False)
@@ -28,7 +28,7 @@ class MetaSettings:
     whatsapp_phone_id: str = ""
     whatsapp_template: str = ""
     whatsapp_rate: float = 60.0
-    picture_origins: str = "fbcdn.net,fbsbx.com"
+    picture_origins: str = "https://*.fbcdn.net,https://*.fbsbx.com"
     concurrency: int = 16
 
     def require_complete(self) -> None:

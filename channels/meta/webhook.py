@@ -16,17 +16,16 @@ from datetime import datetime, timedelta
 import aiohttp
 import structlog
 from aiohttp import web
-from yarl import URL
 
 from channels.channel import IGNORED, Heard, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
+from channels.linked_pictures import LinkedPictures
 from channels.meta.events import MESSENGER, WHATSAPP, Event, Passed, Reported, Said, Trouble, item_digest, items, part
 from channels.meta.graph_api import GraphApi
 from channels.meta.page_events import of_page
 from channels.meta.settings import PREFIX, MetaSettings
 from channels.meta.whatsapp_events import of_whatsapp
-from channels.pictures import MOST_PICTURE, slip_in
-from channels.provider_call import call_once
+from channels.pictures import MOST_PICTURE, code_in
 from channels.side_by_side import side_by_side
 from channels.web.requests import small_body
 from domain.civil_time import utc_now
@@ -78,7 +77,7 @@ class MetaWebhook:
         self._graph = GraphApi(
             http, url=settings.api_url, token=settings.whatsapp_token or "", setting="MOTMA_META_WHATSAPP_TOKEN"
         )
-        self._http = http
+        self._pictures = LinkedPictures(http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS)
         self._heard = heard
         self._reports = reports
         self._seal = seal
@@ -179,23 +178,15 @@ class MetaWebhook:
 
     async def _shown(self, said: Said) -> str:
         """The code of the slip in a picture, '' where there is none or it takes too long. The picture is not kept."""
+        if said.channel != WHATSAPP:
+            return await self._pictures.code_in(said.picture)
         try:
             async with asyncio.timeout(PICTURE_SECONDS):
-                if said.channel == WHATSAPP:
-                    picture = await self._graph.media(said.picture, MOST_PICTURE)
-                else:
-                    picture = await self._fetched(said.picture)
-                return await slip_in(picture, public_url=self._public_url)
+                picture = await self._graph.media(said.picture, MOST_PICTURE)
+                return await code_in(picture, public_url=self._public_url)
         except (ServiceError, TimeoutError) as error:
             log.info("Meta's picture could not be fetched", channel=said.channel, error=type(error).__qualname__)
             return ""
-
-    async def _fetched(self, address: str) -> bytes:
-        """A picture from Meta's own hosts; b"" for an address anywhere else."""
-        if not _is_on(address, self._settings.picture_origins):
-            return b""
-        answer = await call_once(self._http, "GET", address, most=MOST_PICTURE + 1)
-        return answer.body if answer.status == 200 else b""
 
 
 def events(call: object) -> Iterator[Event]:
@@ -217,21 +208,6 @@ def events(call: object) -> Iterator[Event]:
 
 def _person(event: Event) -> str:
     return f"{event.channel} {event.person}" if isinstance(event, Said) else ""
-
-
-def _is_on(address: str, hosts: str) -> bool:
-    """Whether `address` is https on one of `hosts`, comma-separated, or below one; a host may name its own scheme."""
-    try:
-        url = URL(address)
-        port = url.port
-    except ValueError:
-        return False
-    for host in hosts.split(","):
-        allowed = URL(host.strip() if "://" in host else f"https://{host.strip()}")
-        on_it = url.host is not None and (url.host == allowed.host or url.host.endswith(f".{allowed.host}"))
-        if on_it and url.scheme == allowed.scheme and port == allowed.port and url.user is None:
-            return True
-    return False
 
 
 def _make(settings: MetaSettings, around: Surroundings) -> MetaWebhook:

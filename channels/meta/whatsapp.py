@@ -5,24 +5,21 @@ phone number that WhatsApp has verified, and what is sent to it reaches that pho
 known by an id of ours alone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from channels.channel import Opening, Surroundings
 from channels.conversation.turn import Manner
-from channels.meta.events import WHATSAPP, item_digest
-from channels.meta.graph_api import GraphApi
+from channels.meta.account import WINDOW, MetaAccount
+from channels.meta.events import WHATSAPP
 from channels.meta.settings import PREFIX, MetaSettings
-from channels.meta.templates import template_of
-from channels.meta.window import within_window
+from channels.meta.templates import Template
 from channels.text_parts import all_of, cut, parts
 from domain.civil_time import utc_now
-from domain.errors import Undeliverable
 from domain.language import Language
 from domain.message import Choice, HandedOver, Outgoing
 from lookup.sealing import Seal
@@ -36,7 +33,7 @@ MOST_BUTTONS, MOST_LABEL = 3, 20
 MOST_ROWS, MOST_ROW = 10, 24  # of a list, which takes the place of buttons where there are more
 
 
-class WhatsAppChannel:
+class WhatsAppChannel(MetaAccount):
     """One number."""
 
     name = "whatsapp"
@@ -50,32 +47,7 @@ class WhatsAppChannel:
         seal: Seal,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        settings.require_complete()
-        self._settings = settings
-        self._graph = GraphApi(
-            http, url=settings.api_url, token=settings.whatsapp_token or "", setting="MOTMA_META_WHATSAPP_TOKEN"
-        )
-        self._template = template_of(settings.whatsapp_template, "MOTMA_META_WHATSAPP_TEMPLATE")
-        self._seal = seal
-        self._clock = clock
-
-    @property
-    def concurrency(self) -> int:
-        """Calls at once."""
-        return self._settings.concurrency
-
-    @property
-    def rate(self) -> float | None:
-        """Messages a second."""
-        return self._settings.whatsapp_rate
-
-    def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """None of its own."""
-        return []
-
-    async def send(self, message: Outgoing) -> HandedOver:
-        """Write to one person: in free words while Meta takes them; a notice after that as a template."""
-        return await within_window(message, self._in_words, self._by_template, now=self._clock())
+        super().__init__(settings, fields="whatsapp", http=http, seal=seal, clock=clock)
 
     async def _in_words(self, message: Outgoing) -> HandedOver:
         action = buttons(message.choices, message.language)
@@ -87,10 +59,7 @@ class WhatsAppChannel:
             partial(text_of, {"body": last, "preview_url": False}) if action is None else ending,
         )
 
-    async def _by_template(self, message: Outgoing) -> HandedOver:
-        template = self._template
-        if template is None:
-            raise Undeliverable("This person was not heard of for a day, and no MOTMA_META_WHATSAPP_TEMPLATE is set.")
+    async def _by_template(self, message: Outgoing, template: Template) -> HandedOver:
         components = [template.body(message.facts)]
         for place, says in enumerate(template.pressed(message.choices)):
             payload = [{"type": "payload", "payload": says}]
@@ -116,17 +85,15 @@ class WhatsAppChannel:
         )
         messages = told.get("messages")
         first = messages[0] if isinstance(messages, list) and messages else None
-        wamid = first.get("id") if isinstance(first, dict) else None
-        return HandedOver(provider_id=item_digest(self._seal, wamid) if isinstance(wamid, str) else None)
+        return self._handed_over(first.get("id") if isinstance(first, dict) else None)
 
     async def examine(self) -> str:
         """Which number it is, and how Meta rates it. Raises `ServiceError`."""
         fields = "display_phone_number,verified_name,quality_rating,status"
         number = await self._graph.get(self._settings.whatsapp_phone_id, fields)
-        after = f"template {self._template.name}" if self._template else "nothing: no MOTMA_META_WHATSAPP_TEMPLATE"
         standing = f"{number.get('status', 'status not told')}, quality {number.get('quality_rating', 'not told')}"
         who = f"{number.get('display_phone_number')} {number.get('verified_name')}"
-        return f"{who}, {standing}; after a day of silence: {after}"
+        return f"{who}, {standing}; {self._after_a_day()}"
 
 
 def buttons(choices: Sequence[Choice], language: Language) -> dict[str, Any] | None:
@@ -159,5 +126,5 @@ OPENING = Opening(
     secret="whatsapp_token",  # noqa: S106 - the field's name
     make=_make,
     reaches=WHATSAPP,
-    manner=Manner(address_is_phone=True, fits=lambda text: len(text) <= MOST_BODY),
+    manner=Manner(address_is_phone=True, fits=lambda text: len(text) <= MOST_BODY, window=WINDOW),
 )

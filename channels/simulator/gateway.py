@@ -90,7 +90,8 @@ class Conditions:
 class SimulatedGateway:
     """Sends to people who exist in this process only, and reports each text as a real provider would.
 
-    `window` is how long after the person's last words free words may go; None for ever.
+    `window` is how long after the person's last words free words may go, None for ever; `buttons`: whether screens show
+    choices as such.
     """
 
     concurrency = 8
@@ -104,6 +105,7 @@ class SimulatedGateway:
         number: str,
         channel: ChannelName = ChannelName.SMS,
         window: timedelta | None = None,
+        buttons: bool = True,
         accented: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -112,6 +114,7 @@ class SimulatedGateway:
         self.name = "simulator" if channel == ChannelName.SMS else f"simulator-{channel}"
         self.number = number
         self.window = window
+        self._buttons = buttons
         self._heard = heard
         self._reports = reports
         self._accented = accented or channel != ChannelName.SMS
@@ -186,7 +189,7 @@ class SimulatedGateway:
             segments=segments(text),
             message_id=message.message_id,
             state=DeliveryState.HANDED_OVER,
-            choices=message.choices,
+            choices=message.choices if self._buttons else (),
             facts={name: value for name, value in message.facts.items() if value} if templated else {},
         )
         self._show(address, shown)

@@ -1,7 +1,6 @@
 """The channels that are simulated, and the address that a person has in each."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
 from channels.channel import Heard
 from channels.conversation.turn import Manner
@@ -9,20 +8,12 @@ from channels.simulator.gateway import SimulatedGateway
 from domain.contact import ChannelName
 from notifications.reports import Reports
 
-# How long after a person's last words free words may go, as the platforms have it (docs/channels); elsewhere for ever.
-_WINDOWS = {
-    "zalo": timedelta(hours=168),
-    "messenger": timedelta(hours=24),
-    "whatsapp": timedelta(hours=24),
-}
 _ACCOUNT = "Một Mã"
 SIMULATED_NUMBER = "8088"
-# Nobody writes to us here: one is a page of our own, the other takes templates only.
-_NOT_SPOKEN = frozenset({ChannelName.WEB, ChannelName("zns")})
 
 
 class Handsets:
-    """One simulated provider for each of `channels`; `manners` say which addresses are phones."""
+    """One simulated provider for each of `channels` in which people write; `manners` say how one talks there."""
 
     def __init__(
         self,
@@ -39,10 +30,11 @@ class Handsets:
                 reports=reports,
                 number=number if channel == ChannelName.SMS else _ACCOUNT,
                 channel=channel,
-                window=_WINDOWS.get(channel),
+                window=manner.window,
+                buttons=manner.buttons,
             )
             for channel in dict.fromkeys(channels)
-            if channel not in _NOT_SPOKEN
+            if (manner := manners.get(channel, Manner())).is_heard and channel != ChannelName.WEB  # a page of our own
         }
         self._phones = frozenset(name for name, manner in manners.items() if manner.address_is_phone)
 

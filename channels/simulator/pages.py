@@ -183,7 +183,7 @@ class SimulatorPages:
             delivered=text.state is None or text.state is DeliveryState.DELIVERED,
             facts=tuple((say(f"fact.{key}"), value) for key, value in facts),
             template=tuple(text.facts.items()),
-            choices=text.choices if gateway.reaches != ChannelName.SMS else (),
+            choices=text.choices,
         )
 
     def _cost(self, text: ShownText, language: Language) -> str:

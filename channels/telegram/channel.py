@@ -23,7 +23,7 @@ from telegram.constants import MessageLimit
 from channels.channel import IGNORED, Heard
 from channels.chat_pace import ChatPace
 from channels.hook_secrets import is_one_of, secrets_of
-from channels.pictures import MOST_PICTURE, slip_in
+from channels.pictures import MOST_PICTURE, code_in
 from channels.side_by_side import side_by_side
 from channels.telegram.bot_api import AnotherListens, BotApi, Flooded
 from channels.telegram.messages import keyboard, menu
@@ -204,7 +204,7 @@ class TelegramChannel:
         try:
             async with asyncio.timeout(PICTURE_SECONDS):
                 picture = await self._api.download(file_id, MOST_PICTURE)
-                return await slip_in(picture, public_url=self._public_url)
+                return await code_in(picture, public_url=self._public_url)
         except (ServiceError, TimeoutError) as error:
             log.info("telegram's picture could not be fetched", error=type(error).__qualname__)
             return ""

@@ -17,9 +17,9 @@ from aiohttp import web
 from channels.channel import IGNORED, Heard, Opening, Surroundings
 from channels.conversation.turn import Manner
 from channels.hook_secrets import is_one_of, secrets_of
+from channels.linked_pictures import LinkedPictures
 from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.web.requests import small_body
-from channels.zalo.slips import Slips
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.errors import InDoubt, Invalid, Malformed, TryLater, Unauthenticated
@@ -32,6 +32,7 @@ SECRET = "X-Bot-Api-Secret-Token"  # noqa: S105 - a header's name
 SHORTEST_SECRET, LONGEST_SECRET = 8, 256
 MOST_BODY = 65_536  # bytes
 MOST_TEXT = 2_000  # characters
+PICTURE_SECONDS = 1.4  # for fetching and reading a picture before its message is recorded
 MOST_AGE = timedelta(days=1)
 PRIVATE = "PRIVATE"
 PICTURE = "message.image.received"
@@ -110,7 +111,7 @@ class ZaloBotChannel:
         if not all(SHORTEST_SECRET <= len(secret) <= LONGEST_SECRET for secret in self._secrets):
             raise Malformed("MOTMA_ZALO_BOT_WEBHOOK_SECRET must have 8 to 256 characters: Zalo takes no other.")
         self._hook_url = f"{public_url.rstrip('/')}/webhooks/zalo-bot"
-        self._slips = Slips(http, settings.picture_origins, public_url=public_url)
+        self._pictures = LinkedPictures(http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS)
         self._http = http
         self._heard = heard
         self._clock = clock
@@ -187,7 +188,7 @@ class ZaloBotChannel:
     async def _words(self, event_name: str, message: _Message) -> str:
         said = message.text or message.caption or (message.url if isinstance(message.url, str) else "")
         if event_name == PICTURE and isinstance(message.photo, str):
-            return await self._slips.code_in(message.photo) or clean(said)
+            return await self._pictures.code_in(message.photo) or clean(said)
         return clean(said)
 
     def _sent_at(self, milliseconds: float | None) -> datetime:
@@ -240,5 +241,5 @@ OPENING = Opening(
     secret="webhook_secret",  # noqa: S106 - the field's name
     make=_make,
     reaches=ZALO_BOT,
-    manner=Manner(fits=lambda text: len(text) <= MOST_TEXT),
+    manner=Manner(fits=lambda text: len(text) <= MOST_TEXT, buttons=False),
 )

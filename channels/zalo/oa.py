@@ -17,12 +17,12 @@ from aiohttp import web
 from channels.channel import IGNORED, Heard, Opening, Surroundings
 from channels.conversation.turn import Manner
 from channels.hook_secrets import secrets_of
+from channels.linked_pictures import LinkedPictures
 from channels.web.requests import small_body
 from channels.zalo.account import ZaloAccount
 from channels.zalo.events import Event, EventKind, read
 from channels.zalo.refusals import FormRefused, OutsideWindow
 from channels.zalo.signature import SIGNATURE, Verifier
-from channels.zalo.slips import Slips
 from channels.zalo.templates import Templates
 from channels.zalo.zns import ROUTE as ZNS_ROUTE
 from channels.zalo.zns import message_of
@@ -39,6 +39,7 @@ MOST_BODY = 65_536  # bytes of an event
 MOST_TEXT = 2_000  # characters of a message
 MOST_BUTTONS = 5
 MOST_LABEL = 100  # characters
+PICTURE_SECONDS = 1.4  # for fetching and reading a picture: Zalo waits two for the whole webhook
 PROBES = (b"", b"{}")  # what Zalo's console sends, unsigned, to see whether an address answers
 # A message may be on the phone before our own record of having sent it is written: seconds between looks.
 REPORT_PAUSES = (0.0, 0.2, 0.5)
@@ -105,7 +106,7 @@ class ZaloChannel:
         self._verifier = Verifier(settings.app_id, secrets)
         self._window = timedelta(hours=settings.window_hours)
         self._templates = Templates.of("MOTMA_ZALO_TEMPLATE", settings.template, settings.template_en)
-        self._slips = Slips(http, settings.picture_origins, public_url=public_url)
+        self._pictures = LinkedPictures(http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS)
         self._heard = heard
         self._reports = reports
         self._clock = clock
@@ -155,7 +156,7 @@ class ZaloChannel:
             case EventKind.LINK:  # perhaps a receipt's address
                 await self._hear(event, at, IncomingKind.TEXT, event.text or event.url)
             case EventKind.PICTURE:
-                text = await self._slips.code_in(event.url) or event.text
+                text = await self._pictures.code_in(event.url) or event.text
                 await self._hear(event, at, IncomingKind.TEXT, text)
             case EventKind.JOINED:
                 await self._hear(event, at, IncomingKind.JOINED)
@@ -281,11 +282,19 @@ def _make(settings: ZaloSettings, around: Surroundings) -> ZaloChannel:
     )
 
 
+def _manner(settings: ZaloSettings) -> Manner:
+    return Manner(
+        fits=lambda text: len(text) <= MOST_TEXT,
+        buttons=settings.buttons,
+        window=timedelta(hours=settings.window_hours),
+    )
+
+
 OPENING = Opening(
     prefix="MOTMA_ZALO_",
     settings=ZaloSettings,
     secret="oa_secret",  # noqa: S106 - the field's name
     make=_make,
     reaches=ZALO,
-    manner=Manner(fits=lambda text: len(text) <= MOST_TEXT),
+    manner=_manner,
 )

@@ -145,5 +145,5 @@ OPENING = Opening(
     switch="zns_template",
     make=_make,
     reaches=ZNS,
-    manner=Manner(address_is_phone=True),
+    manner=Manner(address_is_phone=True, is_heard=False),
 )

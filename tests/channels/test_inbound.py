@@ -277,6 +277,18 @@ async def test_a_person_gets_so_many_replies_and_a_stop_still_counts(core: Core)
     assert len(await fetch(core, "SELECT 1 FROM opt_out")) == 1
 
 
+async def test_the_last_reply_for_a_while_says_so(core: Core) -> None:
+    inbox = make_inbox(core, replies=ReplyLimits(an_hour=5, a_day=9))
+    async with working(inbox):
+        for number, text in enumerate(["HELP", "HELP", "HELP", "EN", "VI", "HS"]):
+            await inbox.heard(incoming(text, number=number))
+        await all_handled(core, 6)
+    told = await replies(core)
+    assert len(told) == 5
+    assert ["Xin nhắn tiếp sau" in text for text in told] == [False, False, False, False, True]
+    assert ["Tin này đã trả lời nhiều lần" in text for text in told] == [False, False, True, False, False]
+
+
 @pytest.mark.parametrize("sender", ["8100", "VNPT", "+842223822456", "+8613800138000", "1900561234"])
 async def test_what_is_nobodys_phone_gets_no_reply(core: Core, sender: str) -> None:
     inbox = make_inbox(core)

@@ -51,6 +51,8 @@ def arrange(chat: Chat, words: str) -> Chat:
     """The chat under the circumstances of a `--` line."""
     if words == "in a chat with buttons":
         return Chat(phone="chat-1", desk=chat.desk, manner=Manner())
+    if words == "in a chat without buttons":
+        return Chat(phone="chat-1", desk=chat.desk, manner=Manner(buttons=False))
     if words == "from the registered phone":
         return Chat(phone=PHONE, desk=chat.desk, manner=chat.manner)
     if words == "in English":

@@ -218,11 +218,13 @@ async def test_the_whole_story_in_every_chat(
     await office.moves(to=Status.COMPLETED)
     told = await citizen.receives()
     assert CODE in told.text
-    assert [choice.says for choice in told.choices][:1] == [CODE]
-    assert f'value="{CODE}"' in await page(browser, channel)
+    buttons = manners()[channel].buttons if channel in manners() else True
+    assert [choice.says for choice in told.choices][:1] == ([CODE] if buttons else [])
+    assert (f'value="{CODE}"' in await page(browser, channel)) is buttons
     await browser.post("/gia-lap", data={"kenh": channel, "text": "Tôi đến hai lần rồi mà chưa lấy được kết quả"})
     asked = await citizen.receives()
-    await says(asked.choices[0].says)
+    assert buttons or asked.text.endswith("Trả lời: 1 Có, 2 Không.")
+    await says(asked.choices[0].says if buttons else "1")
     await says("DANH GIA 5")
     await says("DUNG")
     await office.moves(to=Status.DELIVERED)

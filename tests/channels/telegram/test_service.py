@@ -20,7 +20,7 @@ def settings(api: BotApi, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A bot, and no address that Telegram could reach."""
     monkeypatch.setenv("MOTMA_TELEGRAM_TOKEN", TOKEN)
     monkeypatch.setenv("MOTMA_TELEGRAM_API_URL", api.url)
-    monkeypatch.setattr("service.site.REGISTRY", CollectorRegistry())  # a process has one site, this one several
+    monkeypatch.setattr("service.front.REGISTRY", CollectorRegistry())  # a process has one site, this one several
     return Settings(secret_key="t" * 32, listen=f"127.0.0.1:{_free_port()}", admin_listen="127.0.0.1:0")
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from channels.open_channels import manners
 from channels.telegram.channel import MOST_UPDATE, PATH, SECRET_HEADER
-from channels.telegram.opening import OPENING, TELEGRAM
+from channels.telegram.opening import TELEGRAM
 from domain.contact import Contact
 from domain.message import Incoming, IncomingKind
 from tests.channels.telegram.conftest import PAYLOADS, SECRET, Make, Wire, payload
@@ -88,9 +89,9 @@ async def test_the_word_to_a_group_tells_nothing_and_a_group_is_never_answered(w
     hint = msgspec.json.decode(await (await wire.post(payload("group_added"))).read())["text"]
     assert "không trả lời trong nhóm" in hint
     assert "do not answer in groups" in hint
-    assert OPENING.manner is not None
-    assert not OPENING.manner.may_be_answered(wire.heard[0].sender.address)
-    assert OPENING.manner.may_be_answered(AN.address)
+    may_be_answered = manners()[TELEGRAM].may_be_answered
+    assert not may_be_answered(wire.heard[0].sender.address)
+    assert may_be_answered(AN.address)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from zxingcpp import BarcodeFormat, create_barcode, write_barcode_to_image
 
+from channels.linked_pictures import LinkedPictures
 from channels.zalo.oa import ZaloSettings
-from channels.zalo.slips import Slips
 from tests.channels.zalo.stand_in import ZaloStandIn
 from tests.channels.zalo.wire import CODE, Wire, payload
 
@@ -82,13 +82,13 @@ async def test_a_code_that_is_no_slip_is_not_kept(wire: Wire, zalo: ZaloStandIn,
     ],
 )
 async def test_pictures_are_fetched_from_zalo_alone(wire: Wire, url: str) -> None:
-    assert wire.channel._slips._allowed(url) is None
+    assert wire.channel._pictures.allowed(url) is None
     assert await sends_picture(wire, url) == ""
 
 
 def test_an_address_in_clear_is_fetched_encrypted(http: aiohttp.ClientSession) -> None:
-    slips = Slips(http, ZaloSettings().picture_origins, public_url="https://motma.example")
-    assert str(slips._allowed("http://t.zdn.vn/full.jpg?a=1")) == "https://t.zdn.vn/full.jpg?a=1"
+    pictures = LinkedPictures(http, ZaloSettings().picture_origins, public_url="https://motma.example", within=1)
+    assert str(pictures.allowed("http://t.zdn.vn/full.jpg?a=1")) == "https://t.zdn.vn/full.jpg?a=1"
 
 
 async def test_a_picture_that_does_not_come_in_time_is_answered_with_help_within_zalos_two_seconds(

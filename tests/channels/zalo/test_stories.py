@@ -30,8 +30,8 @@ from tests.channels.zalo.stand_in import (
     Sent,
     ZaloStandIn,
 )
+from tests.channels.zalo.test_linked_pictures import photographed
 from tests.channels.zalo.test_oa_sending import TEMPLATE
-from tests.channels.zalo.test_slips import photographed
 
 ABOUT = f"ồ sơ {CODE}"  # in what is said of this dossier, and not in help, which shows the code as an example
 SILENCE = 1.0  # seconds in which a message that is meant to come would have come

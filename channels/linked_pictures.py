@@ -1,0 +1,53 @@
+"""Pictures that a platform names by their address: fetched from its own hosts alone, read for a code, and dropped."""
+
+import asyncio
+from fnmatch import fnmatchcase
+
+import aiohttp
+from yarl import URL
+
+from channels.pictures import MOST_PICTURE, code_in
+from channels.provider_call import call_once
+from domain.errors import ServiceError
+
+_FETCHING = 0.65  # of the time there is for all
+
+
+class LinkedPictures:
+    """Reads the code of a slip that was photographed."""
+
+    def __init__(self, http: aiohttp.ClientSession, origins: str, *, public_url: str, within: float) -> None:
+        """`origins` are where pictures may come from, comma-separated, `https://*.zdn.vn`; `within`: seconds for all of
+        one picture."""
+        self._http = http
+        self._origins = tuple(URL(origin.strip()) for origin in origins.split(",") if origin.strip())
+        self._public_url = public_url
+        self._within = within
+
+    async def code_in(self, address: str) -> str:
+        """What `channels.pictures.code_in` finds in the picture at `address`; '' where it is elsewhere, or late."""
+        if (url := self.allowed(address)) is None:
+            return ""
+        try:
+            async with asyncio.timeout(self._within):
+                answer = await call_once(
+                    self._http, "GET", str(url), within=self._within * _FETCHING, most=MOST_PICTURE + 1
+                )
+                return await code_in(answer.body, public_url=self._public_url) if answer.status == 200 else ""
+        except (ServiceError, TimeoutError):
+            return ""
+
+    def allowed(self, address: str) -> URL | None:
+        """The address as it is fetched: by the scheme of the origin it belongs to. None for one of nobody's."""
+        try:
+            url = URL(address)
+            host = url.host
+        except ValueError:
+            return None
+        if host is None or url.user is not None or url.scheme not in {"http", "https"}:
+            return None
+        for origin in self._origins:
+            port = url.explicit_port if url.explicit_port is not None else origin.explicit_port
+            if fnmatchcase(host, origin.host or "") and port == origin.explicit_port:
+                return url.with_scheme(origin.scheme)
+        return None
