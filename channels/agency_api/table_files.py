@@ -101,7 +101,11 @@ def _csv(source: BinaryIO, path: Path) -> TableFile:
 def _decoded(source: BinaryIO, encoding: str) -> Iterator[str]:
     """The lines as text, their ends kept: a cell may go over several."""
     if encoding == "utf-16":
-        yield from source.read().decode(encoding).splitlines(keepends=True)
+        try:
+            whole = source.read().decode(encoding)
+        except UnicodeDecodeError:
+            raise Malformed("The file is cut off or not UTF-16. Save it as 'CSV UTF-8' or as .xlsx.") from None
+        yield from whole.splitlines(keepends=True)
         return
     for n, raw in enumerate(source):
         try:

@@ -29,6 +29,7 @@ CANARIES = (
     "luu y noi bo",
 )
 WITH_PROOF = "ban sao giay"
+PROVEN = (f"{CODE} 0001", f"XEM THEM {CODE} 0001")  # with the last digits of the phone
 ASKED = (
     CODE,
     f"TRA CUU {CODE}",
@@ -60,8 +61,8 @@ async def spoofed(*, guesses: int, mutant: str = NO_MUTANT) -> Evidence:
     async with open_rig(mutant=mutant, dispatchers=1, settings=SETTINGS) as rig, open_line() as http:
         callers, ids = Callers(rig, http), count(1)
         await _the_dossier(rig)
-        for sender in (VICTIM, ATTACKER):
-            for n, words in enumerate(ASKED):
+        for sender, texts in ((VICTIM, (*PROVEN, *ASKED)), (ATTACKER, ASKED)):
+            for n, words in enumerate(texts):
                 call = by_sms if n % 2 else by_kannel
                 await callers.call(call(sender, words, next(ids)))
                 await handled(rig, evidence)
@@ -89,11 +90,16 @@ async def _answered_to_the_number_itself(rig: Rig, evidence: Evidence) -> None:
     telling = sorted({word for _, text in texts for word in CANARIES if word in text})
     unproven = sum(WITH_PROOF in text for address, text in texts if address != VICTIM)
     strangers = {address for address, _ in texts} - {VICTIM, ATTACKER}
-    evidence.figures |= {"asked in two names": 2 * len(ASKED), "replies": replies, "telling words": len(telling)}
+    evidence.figures |= {
+        "asked in two names": len(PROVEN) + 2 * len(ASKED),
+        "replies": replies,
+        "telling words": len(telling),
+    }
     evidence.expect(not telling, f"texts tell {telling}")
     evidence.expect(unproven == 0, f"{unproven} texts tell what is asked to who proved nothing")
     evidence.expect(not strangers, f"{len(strangers)} were texted that nobody wrote as")
     stopped = [address for address, text in texts if "DUNG" in text or "TIEP TUC" in text]
+    evidence.need(any(WITH_PROOF in text for _, text in texts), "nobody was told what is asked of them")
     evidence.need(VICTIM in stopped, "the victim was not told of the refusal made in their name")
 
 

@@ -13,7 +13,7 @@ with atheris.instrument_imports(
     include=["channels", "lookup", "domain", "feedback_intake", "notifications"], enable_loader_override=False
 ):
     from tests.fuzzing.targets import TARGETS
-    from tests.fuzzing.trying import tried
+    from tests.fuzzing.trying import tried, without_logs
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
             known.add(finding.place)
             (Path(folder) / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
 
+    without_logs()
     atheris.Setup([sys.argv[0], *flags], one)
     atheris.Fuzz()
 

@@ -179,6 +179,7 @@ async def test_a_foreign_office_is_not_imported_into(core: Core, tmp_path: Path)
         ("not.xlsx", b"MZ", Malformed),
         ("list.pdf", b"%PDF", Malformed),
         ("empty.csv", b"", Malformed),
+        ("cut.csv", "Mã hồ sơ".encode("utf-16")[:-1], Malformed),
     ],
 )
 def test_a_file_that_is_no_list_is_refused_at_once(
