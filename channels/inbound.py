@@ -19,6 +19,7 @@ from channels.conversation.turn import (
     Mute,
     Rate,
     Resume,
+    Shown,
     StopAll,
     Turn,
     UnlinkPhone,
@@ -35,6 +36,7 @@ from feedback_intake.filing import Filing
 from feedback_intake.ratings import Ratings
 from lookup.sealing import Seal, Unsealable
 from notifications.outbox import Outbox
+from notifications.shown import ShownDossiers
 from notifications.subscriptions import Subscriptions
 
 MOST_ATTEMPTS = 5
@@ -118,6 +120,7 @@ class Inbox:
         self._phones = phones
         self._manners = manners
         self._memory = Memory(seal, by_sms=by_sms)
+        self._shown = ShownDossiers(seal)
         self._how = handling or Handling()
         self._wake = asyncio.Event()
         self._busy: set[asyncio.Task[None]] = set()
@@ -224,7 +227,16 @@ class Inbox:
                 await self._memory.keep(connection, message.sender_digest, turn)
                 if silent is None:
                     await self._reply(connection, message, turn.reply, turn.language, turn.choices)
+                    if turn.shown is not None:
+                        await self._note_shown(connection, message, turn.shown)
         HANDLED.labels(message.channel, "silent" if silent else "answered").inc()
+
+    async def _note_shown(self, connection: Connection, message: _Leased, shown: Shown) -> None:
+        """The person has seen the dossier, and needs no notice of what it said: neither here nor on the phone."""
+        contacts = [self._sender(message)]
+        if shown.phone is not None:
+            contacts.append(Contact(channel=ChannelName.SMS, address=shown.phone))
+        await self._shown.note(connection, shown.code, contacts, asked_at=message.recorded_at)
 
     async def _note_presence(self, connection: Connection, message: _Leased) -> None:
         """Who left the channel is told nothing there until back."""

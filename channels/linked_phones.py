@@ -6,13 +6,15 @@ Linked when the platform vouches for the number, or a code sent to it was read b
 from enum import StrEnum
 
 from database.pool import Connection
-from domain.contact import Contact
+from domain.contact import ChannelName, Contact
 from lookup.sealing import Seal
 
 LINK = """
-    INSERT INTO linked_phone (contact_digest, phone_sealed, source) VALUES ($1, $2, $3)
+    INSERT INTO linked_phone (contact_digest, phone_sealed, source, phone_digest, channel, address_sealed)
+    VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (contact_digest) DO UPDATE
-       SET phone_sealed = excluded.phone_sealed, source = excluded.source, linked_at = now()"""
+       SET phone_sealed = excluded.phone_sealed, source = excluded.source, phone_digest = excluded.phone_digest,
+           channel = excluded.channel, address_sealed = excluded.address_sealed, linked_at = now()"""
 UNLINK = "DELETE FROM linked_phone WHERE contact_digest = $1"
 LINKED = "SELECT phone_sealed FROM linked_phone WHERE contact_digest = $1"
 
@@ -32,7 +34,15 @@ class LinkedPhones:
 
     async def link(self, connection: Connection, contact: Contact, phone: str, *, source: LinkSource) -> None:
         """From now on `phone` (E.164) belongs to `contact`, in place of one linked before."""
-        await connection.execute(LINK, self._seal.contact(contact), self._seal.seal(phone), source)
+        await connection.execute(
+            LINK,
+            self._seal.contact(contact),
+            self._seal.seal(phone),
+            source,
+            self._seal.contact(Contact(channel=ChannelName.SMS, address=phone)),
+            contact.channel,
+            self._seal.seal(contact.address),
+        )
 
     async def unlink(self, connection: Connection, contact: Contact) -> None:
         """Forget the phone of `contact`, if there is one."""

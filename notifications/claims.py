@@ -31,8 +31,12 @@ from notifications.timing import AT_ONCE, Timing, awake
 _MUTED = """EXISTS (SELECT FROM subscription s
                      WHERE s.dossier_id = {m}.dossier_id AND s.contact_digest = {m}.contact_digest
                        AND s.state = 'muted')"""
+# The holder of the phone to which the message's chat is linked.
+_STOPPED = """(EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = m.person_digest)
+    OR EXISTS (SELECT FROM subscription s
+                WHERE s.dossier_id = m.dossier_id AND s.contact_digest = m.person_digest AND s.state = 'muted'))"""
 _SHOWN = """EXISTS (SELECT FROM shown w
-                     WHERE w.contact_digest = {m}.contact_digest AND w.dossier_id = {m}.dossier_id
+                     WHERE w.contact_digest IN ({m}.contact_digest, {m}.person_digest) AND w.dossier_id = {m}.dossier_id
                        AND w.version >= {m}.version)"""
 # When a person who was sent $8 notices in 24 hours may have one more; null for all others. What waits to be sent before
 # this one counts as sent, each dossier once, for a newer notice takes the place of an older one. The first look keeps
@@ -71,7 +75,7 @@ CLAIM = f"""
                            WHEN f.faults >= $6 THEN 63
                            WHEN m.kind IN ('reply', 'code') THEN f.usual
                            WHEN EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = m.contact_digest)
-                             OR {_MUTED.format(m="m")} THEN 62
+                             OR {_MUTED.format(m="m")} OR (m.person_digest IS NOT NULL AND {_STOPPED}) THEN 62
                            WHEN EXISTS (SELECT FROM message n
                                          WHERE n.dossier_id = m.dossier_id AND n.id > m.id
                                            AND n.kind IN ('status_changed', m.kind)

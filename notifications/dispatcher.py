@@ -1,9 +1,10 @@
 """Hands queued messages to the channels' senders: leased, judged, sent outside any transaction, then written down.
 
-Two connections and no lock: one loop claims what the channels have room for, sends run side by side, one loop
-settles. A message counts against its sender's `concurrency` from its claim until its outcome is committed, so a
-process that dies can make at most that many messages of a route go out twice. Within a process the order of loops is:
-claim, send, settle; across processes the lease, on the database's clock, and its fencing number keep them apart.
+Two connections and no lock: one loop claims what the channels have room for, and looks now and then for what must go
+another way (`notifications.ladder`); sends run side by side; one loop settles. A message counts against its sender's
+`concurrency` from its claim until its outcome is committed, so a process that dies can make at most that many messages
+of a route go out twice. Within a process the order of loops is: claim, send, settle; across processes the lease, on the
+database's clock, and its fencing number keep them apart.
 """
 
 import asyncio
@@ -17,12 +18,13 @@ from datetime import timedelta
 import prometheus_client
 import structlog
 
-from database.pool import Database, Role
+from database.pool import Connection, Database, Role
 from database.supervision import place, supervised
 from domain.contact import ChannelName
 from domain.errors import Gone, InDoubt, TryLater, Undeliverable
 from domain.message import DeliveryState, Lane, Outgoing
 from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
+from notifications.ladder import Ladder, climb
 from notifications.notices import NoLongerTrue, Notices
 from notifications.outbox import WAKE_UP
 from notifications.pace import Pace
@@ -65,6 +67,7 @@ class Dispatching:
     lease: timedelta = timedelta(seconds=45)
     call_limit: timedelta = timedelta(seconds=10)
     poll: timedelta = timedelta(milliseconds=250)
+    climb: timedelta = timedelta(seconds=2)
     batch: int = 50
     grace: timedelta = timedelta(seconds=10)
 
@@ -119,11 +122,13 @@ class Dispatcher:
         dispatching: Dispatching | None = None,
         *,
         timing: Timing = AT_ONCE,
+        ladder: Ladder | None = None,
     ) -> None:
         self._database = database
         self._notices = notices
         self._how = dispatching or Dispatching()
         self._timing = timing
+        self._ladder = ladder or Ladder()
         self._lines = {
             channel: _Line(channel=channel, sender=sender, pace=None if sender.rate is None else Pace(sender.rate))
             for channel, sender in senders.items()
@@ -132,6 +137,7 @@ class Dispatcher:
         self._settling = asyncio.Event()
         self._ended: list[Ended] = []
         self._sends: set[asyncio.Task[None]] = set()
+        self._climbed = 0.0
         self._stopping = False
         self._all_sent = False
 
@@ -168,6 +174,7 @@ class Dispatcher:
         async with self._database.connection(Role.WORKER) as connection:
             await connection.execute(PLAN_ONCE)
             while not self._stopping:
+                await self._climb(connection)
                 rooms = [room for line in self._lines.values() if (room := line.room(self._how.batch))]
                 more = False
                 if rooms:
@@ -177,6 +184,12 @@ class Dispatcher:
                     more = self._more(rooms, rows)
                 if not more:
                     await self._until_woken()
+
+    async def _climb(self, connection: Connection) -> None:
+        """Now and then queue the next way for what did not arrive by the last; costs nothing where nothing waits."""
+        if time.monotonic() - self._climbed >= self._how.climb.total_seconds():
+            self._climbed = time.monotonic()
+            await climb(connection, self._ladder, self._timing)
 
     def _start(self, rows: Sequence[Claimed], asked_at: float) -> None:
         """Start sending what was leased."""

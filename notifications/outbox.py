@@ -15,6 +15,7 @@ from domain.message import Choice, Lane, MessageKind
 from lookup.changes import Announcement
 from lookup.sealing import Seal
 from notifications.kinds import OF_THE_CLOCK, SAYS_A_DATE, SILENT, EventKind, event_kind, lane_of
+from notifications.ladder import BY_SMS, first_rung, rungs_for
 from notifications.rules import rule_for
 from notifications.timing import AT_ONCE, Timing, awake
 
@@ -22,11 +23,12 @@ WAKE_UP = "motma_outbox"  # the channel of NOTIFY; the statements below name it 
 NOTICE_EXPIRY = timedelta(hours=24)
 REPLY_EXPIRY = timedelta(hours=1)
 
-# One row per entitled contact of each change: the registered phone, told by duty unless a row of its own says
-# otherwise, and whoever follows; of a mere date only who has proven a right to it. What a rule silences is not queued.
-# A change that a newer one overtook in the same batch is kept as superseded: the proof of why it was not told. Dossiers
-# of test keys reach nobody. Each dossier and each opt-out is looked up by its key (OFFSET 0 and the scalar query forbid
-# a join), because a plan made while the tables were small must not walk them when they have grown.
+# One row per entitled contact of each change: the holder of the registered phone, told by duty unless a row of its own
+# says otherwise, by the first way of the ladder (`notifications.ladder`); and whoever follows; of a mere date only who
+# has proven a right to it. What a rule silences is not queued. A change that a newer one overtook in the same batch is
+# kept as superseded: the proof of why it was not told. Dossiers of test keys reach nobody. Each dossier and each
+# opt-out is looked up by its key (OFFSET 0 and the scalar query forbid a join), because a plan made while the tables
+# were small must not walk them when they have grown.
 #
 # When: at once if urgent; else after the window that follows the last notice of the dossier, and after the quiet hours.
 # $14 names what a day brings, which is queued once for each dossier and date.
@@ -37,10 +39,12 @@ _LAST = """(
 ANNOUNCE = f"""
     WITH queued AS (
         INSERT INTO message (dossier_id, event_key, owner_agency, version, event, due_before, lane, run_at, expires_at,
-                             settled_at, state, kind, channel, language, proven, contact_digest, address_sealed)
+                             settled_at, state, kind, channel, language, proven, contact_digest, address_sealed,
+                             person_digest, ways)
         SELECT d.id, c.event_key, d.owner_agency, d.version, c.event, c.due_before, c.lane, due.at, due.at + $9,
                CASE WHEN c.newest THEN NULL ELSE now() END, CASE WHEN c.newest THEN 0 ELSE 61 END, $13,
-               told.channel, told.language, told.proven, told.contact_digest, told.address_sealed
+               told.channel, told.language, told.proven, told.contact_digest, told.address_sealed,
+               told.person_digest, told.ways
           FROM unnest($1::bigint[], $2::uuid[], $3::boolean[], $4::text[], $5::boolean[], $6::boolean[],
                       $7::timestamptz[], $8::smallint[])
                WITH ORDINALITY
@@ -49,16 +53,25 @@ ANNOUNCE = f"""
                SELECT d.id, d.owner_agency, d.version, d.procedure_id, d.phone_digest, d.phone_sealed,
                       coalesce(d.resolving_agency, d.receiving_agency) AS office
                  FROM dossier d WHERE d.id = c.dossier_id AND NOT d.test OFFSET 0) d
+          LEFT JOIN LATERAL (
+               SELECT next.*, coalesce(own.language, 'vi') AS language
+                 FROM (SELECT {rungs_for("d.office", "$15::text[]")} AS rungs) given
+                CROSS JOIN LATERAL ({first_rung("given.rungs")}) next
+                 LEFT JOIN LATERAL (SELECT s.state, s.language FROM subscription s
+                                     WHERE s.dossier_id = d.id AND s.contact_digest = d.phone_digest) own ON true
+                WHERE d.phone_digest IS NOT NULL AND d.phone_sealed IS NOT NULL AND own.state IS DISTINCT FROM 'muted'
+                  AND (SELECT o.since FROM opt_out o WHERE o.contact_digest = d.phone_digest) IS NULL) duty ON true
          CROSS JOIN LATERAL (
-               SELECT 'sms', 'vi', true, d.phone_digest, d.phone_sealed
-                WHERE d.phone_digest IS NOT NULL AND d.phone_sealed IS NOT NULL
-                  AND NOT EXISTS (SELECT FROM subscription s
-                                   WHERE s.dossier_id = d.id AND s.contact_digest = d.phone_digest)
+               SELECT duty.channel, duty.language, true, duty.contact_digest, duty.address_sealed, duty.person_digest,
+                      duty.ways
+                WHERE duty.channel IS NOT NULL
                 UNION ALL
-               SELECT s.channel, s.language, s.proven OR s.contact_digest IS NOT DISTINCT FROM d.phone_digest,
-                      s.contact_digest, s.address_sealed
-                 FROM subscription s WHERE s.dossier_id = d.id AND s.state = 'active')
-               AS told (channel, language, proven, contact_digest, address_sealed)
+               SELECT s.channel, s.language, s.proven, s.contact_digest, s.address_sealed, NULL, NULL
+                 FROM subscription s
+                WHERE s.dossier_id = d.id AND s.state = 'active'
+                  AND s.contact_digest IS DISTINCT FROM d.phone_digest
+                  AND s.contact_digest IS DISTINCT FROM duty.contact_digest)
+               AS told (channel, language, proven, contact_digest, address_sealed, person_digest, ways)
          CROSS JOIN LATERAL (
                SELECT CASE WHEN c.lane = 0 THEN now() ELSE {awake(f"greatest(now(), {_LAST})", "$10", "$11")} END
                       AS at) due
@@ -119,8 +132,9 @@ def _notice(change: Announcement, now: datetime) -> _Notice:
 class Outbox:
     """Queues messages in the transaction of the connection it is given; its commit wakes the dispatcher."""
 
-    def __init__(self, seal: Seal, *, timing: Timing = AT_ONCE) -> None:
+    def __init__(self, seal: Seal, *, timing: Timing = AT_ONCE, rungs: Sequence[str] = BY_SMS) -> None:
         self._seal = seal
+        self._rungs = [*rungs]
         self._timing = timing
 
     async def announce(self, connection: Connection, changes: Sequence[Announcement]) -> None:
@@ -161,6 +175,7 @@ class Outbox:
             self._timing.window,
             kind,
             kind is MessageKind.DEADLINE,
+            self._rungs,
         )
 
     def _deadline_key(self, event: EventKind, deadline: Deadline) -> UUID:

@@ -39,11 +39,12 @@ SETTLE = """
      WHERE m.id = s.id AND m.attempts = s.fence AND (m.state = 10 OR s.state >= 30)
     RETURNING m.id"""
 
-# Whoever has left a channel is told nothing more there before coming back.
+# Whoever has left a channel is told nothing more there before coming back. Who refuses templates to a phone (ZNS) has
+# said nothing of texts to it, which the same digest stands for.
 LEFT = """
     WITH gone AS (
         INSERT INTO opt_out (contact_digest, source)
-        SELECT DISTINCT m.contact_digest, 'left' FROM message m WHERE m.id = ANY ($1::bigint[])
+        SELECT DISTINCT m.contact_digest, 'left' FROM message m WHERE m.id = ANY ($1::bigint[]) AND m.channel <> 'zns'
             ON CONFLICT (contact_digest) DO NOTHING RETURNING contact_digest)
     INSERT INTO consent_act (contact_digest, act) SELECT contact_digest, 'stop_all' FROM gone"""
 

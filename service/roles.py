@@ -22,7 +22,7 @@ from lookup.reference_loader import load_reference_data
 from service.commands.doctor import examine_store
 from service.demo_seed import seed_demo
 from service.embedded import EmbeddedServers
-from service.servers import open_receipt_keys, open_seal, open_servers, open_timing
+from service.servers import open_ladder, open_receipt_keys, open_seal, open_servers, open_timing
 from service.settings import Settings, SettingsError, faults, read
 from service.site import open_site
 from service.wiring import Core, open_core
@@ -102,6 +102,7 @@ async def _serve(settings: Settings, servers: EmbeddedServers, roles: tuple[str,
         processes=processes,
         receipts=open_receipt_keys(settings, seal),
         timing=open_timing(settings),
+        ladder=open_ladder(settings),
         validity=Validity(days=settings.receipt_days, days_after_end=settings.receipt_days_after_end),
     ) as core:
         if demo:

@@ -8,6 +8,7 @@ import structlog
 
 from lookup.receipt_tokens import ReceiptKeys
 from lookup.sealing import Seal
+from notifications.ladder import Ladder, rungs_of
 from notifications.timing import Timing, timing
 from service.embedded import EmbeddedServers, join_embedded, run_embedded
 from service.settings import Settings, SettingsError
@@ -63,6 +64,13 @@ def open_timing(settings: Settings) -> Timing:
         settings.notice_window if settings.notice_window is not None else NOTICE_WINDOW * kept,
         settings.notices_a_day if settings.notices_a_day is not None else NOTICES_A_DAY * kept,
     )
+
+
+def open_ladder(settings: Settings) -> Ladder:
+    """The ways to the holder of a phone. Raises `Malformed`."""
+    rungs = settings.ladder or ("zns,sms" if os.environ.get("MOTMA_ZALO_ZNS_TEMPLATE") else "sms")
+    prices = {"sms": settings.sms_segment_price, "zns": settings.zns_price}
+    return Ladder(rungs=rungs_of(rungs), prices=prices, dong=settings.dossier_spend)
 
 
 def secret_key(settings: Settings) -> bytes:

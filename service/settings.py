@@ -58,6 +58,9 @@ class Settings:
     quiet_hours: str | None = None  # in Vietnam; like the next two, None is as below, and in development nothing waits
     notice_window: float | None = None  # seconds between two notices of one dossier
     notices_a_day: int | None = None  # to one person; what is more comes as one digest
+    ladder: str = ""  # ways to the holder of a phone: chat,zns,sms; by default ZNS where it is set up, then SMS
+    zns_price: int = 300  # VND
+    dossier_spend: int | None = None  # VND; no further way is tried once the notices of a dossier cost so much
     sms_segment_price: int = 350  # VND; what the simulator and reports count with
 
     @property

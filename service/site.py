@@ -67,7 +67,7 @@ async def open_site(
         if "dispatcher" in roles:
             names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)
             notices = Notices(core.seal, core.registry, senders=names)
-            dispatcher = Dispatcher(core.database, senders, notices, timing=core.timing)
+            dispatcher = Dispatcher(core.database, senders, notices, timing=core.timing, ladder=core.ladder)
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
             courier = await stack.enter_async_context(open_courier(core, callback_addresses(settings)))
             await stack.enter_async_context(_working("callbacks", courier.run, courier.stop))

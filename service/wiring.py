@@ -16,6 +16,7 @@ from lookup.receipt_tokens import ReceiptKeys, Validity
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from notifications.callbacks.journal import CallbackJournal
+from notifications.ladder import Ladder
 from notifications.outbox import Outbox
 from notifications.timing import AT_ONCE, Timing
 from service.embedded import EmbeddedServers
@@ -36,6 +37,7 @@ class Core:
     outbox: Outbox
     writer: DossierWriter
     timing: Timing
+    ladder: Ladder
 
 
 @asynccontextmanager
@@ -50,11 +52,13 @@ async def open_core(
     receipts: ReceiptKeys | None = None,
     validity: Validity | None = None,
     timing: Timing = AT_ONCE,
+    ladder: Ladder | None = None,
 ) -> AsyncIterator[Core]:
     """The core on two running servers. `processes` share the in-process limits among them.
 
     `receipts` are by default the keys derived from the installation's secret.
     """
+    ladder = ladder or Ladder()
     receipts = receipts or ReceiptKeys.from_secrets((), seal)
     async with (
         open_database(servers.database_url, sizes=sizes, application=application) as database,
@@ -64,7 +68,7 @@ async def open_core(
         await registry.refresh()
         reader = DossierReader(database)
         async with open_cached_dossiers(reader, redis, seal, linked=answers_in_process) as dossiers:
-            outbox = Outbox(seal, timing=timing)
+            outbox = Outbox(seal, timing=timing, rungs=ladder.rungs)
             yield Core(
                 database=database,
                 redis=redis,
@@ -84,4 +88,5 @@ async def open_core(
                 outbox=outbox,
                 writer=DossierWriter(database, seal, outbox, dossiers, registry, journal=CallbackJournal()),
                 timing=timing,
+                ladder=ladder,
             )

@@ -21,7 +21,7 @@ from domain.civil_time import utc_now
 from domain.errors import NotFound, ServiceError, TooLarge
 from lookup.changes import MAX_BATCH, Tenant
 from service.commands import Subcommands
-from service.servers import open_seal, open_servers, open_timing
+from service.servers import open_ladder, open_seal, open_servers, open_timing
 from service.settings import Settings
 from service.wiring import Core, open_core
 
@@ -55,6 +55,7 @@ async def _import(path: Path, agency: str, settings: Settings) -> int:
                 application="import",
                 answers_in_process=False,
                 timing=open_timing(settings),
+                ladder=open_ladder(settings),
             ) as core,
         ):
             tally = await import_table(core, table, agency, report, Progress(sys.stderr, table))
