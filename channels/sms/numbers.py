@@ -22,9 +22,11 @@ _MOBILE = re.compile(r"\+84[35789][0-9]{8}")
 def sender_address(text: str) -> str:
     """A sender in one spelling: a phone as E.164, a short code as bare digits, a name as it is. '' stays ''."""
     text = clean(text)[:_LONGEST].strip()
-    if _PHONE.fullmatch(text):
+    if _PHONE.fullmatch(text) and not is_mobile(text):
         with suppress(Invalid):
-            text = e164(f"+{text[2:]}" if text.startswith("00") else text)
+            phone = e164(f"+{text[2:]}" if text.startswith("00") else text)
+            # Zeros where a country should stand make numbers that are read otherwise when read again: no phones.
+            text = phone if e164(phone) == phone else text
     # Gateways that write every number as international give +8100.
     short = _SHORT_CODE.fullmatch(text)
     return short[1] if short else text

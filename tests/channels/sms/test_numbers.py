@@ -20,6 +20,7 @@ def test_one_phone_has_one_address(written: str) -> None:
         ("8100", "8100"),
         ("+8100", "8100"),
         ("0049 7234", "497234"),
+        ("0000490049000", "0000490049000"),
         ("1022", "1022"),
         ("VNPT", "VNPT"),
         ("Bac Ninh", "Bac Ninh"),
