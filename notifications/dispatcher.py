@@ -68,6 +68,7 @@ class Dispatching:
     call_limit: timedelta = timedelta(seconds=10)
     poll: timedelta = timedelta(milliseconds=250)
     climb: timedelta = timedelta(seconds=2)
+    refresh: timedelta = timedelta(seconds=15)
     batch: int = 50
     grace: timedelta = timedelta(seconds=10)
 
@@ -137,7 +138,7 @@ class Dispatcher:
         self._settling = asyncio.Event()
         self._ended: list[Ended] = []
         self._sends: set[asyncio.Task[None]] = set()
-        self._climbed = 0.0
+        self._climbed = self._refreshed = float("-inf")
         self._stopping = False
         self._all_sent = False
 
@@ -175,6 +176,7 @@ class Dispatcher:
             await connection.execute(PLAN_ONCE)
             while not self._stopping:
                 await self._climb(connection)
+                await self._refresh(connection)
                 rooms = [room for line in self._lines.values() if (room := line.room(self._how.batch))]
                 more = False
                 if rooms:
@@ -184,6 +186,12 @@ class Dispatcher:
                     more = self._more(rooms, rows)
                 if not more:
                     await self._until_woken()
+
+    async def _refresh(self, connection: Connection) -> None:
+        """Now and then read the words agencies use."""
+        if time.monotonic() - self._refreshed >= self._how.refresh.total_seconds():
+            self._refreshed = time.monotonic()
+            await self._notices.refresh(connection)
 
     async def _climb(self, connection: Connection) -> None:
         """Now and then queue the next way for what did not arrive by the last; costs nothing where nothing waits."""

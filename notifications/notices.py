@@ -1,8 +1,9 @@
 """From a claimed row to the message that leaves: opened, and for a notice worded from the dossier as it stands now."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from database.pool import Connection
 from domain.civil_time import civil_day
 from domain.contact import ChannelName, Contact
 from domain.dossier import Dossier, PublicDossier
@@ -18,6 +19,7 @@ from notifications.claims import Claimed
 from notifications.kinds import EventKind, kind_now
 from notifications.outbox import opened_choices
 from notifications.texts import News, choices, digest, facts, notice
+from notifications.wordings import Wordings
 
 
 class NoLongerTrue(Exception):
@@ -31,6 +33,11 @@ class Notices:
         self._seal = seal
         self._registry = registry
         self._senders = senders
+        self._wordings = Wordings()
+
+    async def refresh(self, connection: Connection) -> None:
+        """Read what agencies say in words of their own. Runs as `motma_worker`."""
+        await self._wordings.refresh(connection)
 
     def outgoing(self, row: Claimed) -> Outgoing:
         """The message of a leased row. Any error concerns this row alone.
@@ -51,6 +58,11 @@ class Notices:
             )
         news, answer = _news(row), self._answer(row)
         text = notice(answer, news, channel=to.channel, language=language)
+        named = facts(answer, news.event, language)
+        line = self._line(row.agency_id)
+        if answer.proven is not None:
+            own = self._wordings.text(line, news.event, named, channel=to.channel, language=language)
+            text = own or text
         if len(codes := tuple(dict.fromkeys(row.held or ()))) > 1:
             text = digest(codes, channel=to.channel, language=language)
         return Outgoing(
@@ -60,9 +72,13 @@ class Notices:
             sender=row.our_sender or self._sender(row, to.channel),
             language=language,
             choices=choices(answer, language),
-            facts=facts(answer, news.event, language),
+            facts=named,
             last_heard=row.last_heard,
         )
+
+    def _line(self, agency_id: int) -> Iterator[int]:
+        yield agency_id
+        yield from (agency.agency_id for agency in self._registry.ancestors(agency_id))
 
     def _sender(self, row: Claimed, channel: ChannelName) -> str | None:
         """The name of the row's agency or of the nearest above it; None where the gateway's own is to be used."""

@@ -129,7 +129,7 @@ def _proven_sms(answer: Answer, proven: ProvenPart, news: News, language: Langua
     key = f"sms.status.{proven.status.name.lower()}"
     if proven.status in _HAS_DUE_DATE and answer.due_on:
         return [WORDS.say(language, f"{key}.due", due=day(answer.due_on))]
-    asked = _plain(proven.asked_of_you or "")
+    asked = plain(proven.asked_of_you or "")
     return [*([WORDS.say(language, f"{key}.asked", asked=asked)] if asked else []), WORDS.say(language, key)]
 
 
@@ -150,7 +150,7 @@ def _ask_sms(answer: Answer, language: Language) -> list[str]:
     number = sms_number(answer.agency.phone)
     if number:
         return [WORDS.say(language, "sms.ask", office=number)]
-    return [*([WORDS.say(language, "sms.ask", office=name)] if (name := _plain(answer.agency.name)) else []), ""]
+    return [*([WORDS.say(language, "sms.ask", office=name)] if (name := plain(answer.agency.name)) else []), ""]
 
 
 def _full(answer: Answer, news: News, language: Language) -> str:
@@ -205,8 +205,13 @@ def sms_number(phone: str) -> str:
     return number if _NUMBER.fullmatch(number) else ""
 
 
+def stop_words(form: str, code: str, language: Language) -> str:
+    """How notices of one dossier are stopped."""
+    return WORDS.say(language, f"{form}.stop", code=code)
+
+
 @lru_cache(maxsize=8192)
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """`text` without accents on one line; '' when some character of it would cost more than one septet."""
     plain = " ".join(unaccented(text.translate(_TYPOGRAPHIC)).split()).rstrip(".")
     return plain if _ONE_SEPTET_EACH.fullmatch(plain) else ""
