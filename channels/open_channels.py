@@ -36,6 +36,7 @@ TABLE = (
     "channels.meta.webhook",
     "channels.meta.messenger",
     "channels.meta.whatsapp",
+    "channels.email.channel",
 )
 
 # Reads a settings dataclass, each field under a prefix and its name in upper case: `service.settings.read`, bound to an

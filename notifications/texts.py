@@ -23,6 +23,8 @@ from lookup.wording import Words, day, long_day, next_step, next_step_of, stage_
 from notifications.kinds import EventKind, went_back
 
 WORDS = Words("notifications")
+# Where every message carries a link that stops them; nothing can be answered there.
+STOPPED_BY_LINK = frozenset({"email"})
 SEGMENT = 160  # septets; every text below keeps to characters that take one each
 
 _HAS_DUE_DATE = frozenset({Status.ACCEPTED, Status.PROCESSING})
@@ -55,7 +57,9 @@ class News:
 
 def notice(answer: Answer, news: News, *, channel: ChannelName, language: Language) -> str:
     """The text that tells of `news` as far as `answer` discloses it."""
-    return _sms(answer, news, language) if channel == ChannelName.SMS else _full(answer, news, language)
+    if channel == ChannelName.SMS:
+        return _sms(answer, news, language)
+    return _full(answer, news, language, by_word=channel not in STOPPED_BY_LINK)
 
 
 def digest(codes: Sequence[str], *, channel: ChannelName, language: Language) -> str:
@@ -153,8 +157,8 @@ def _ask_sms(answer: Answer, language: Language) -> list[str]:
     return [*([WORDS.say(language, "sms.ask", office=name)] if (name := plain(answer.agency.name)) else []), ""]
 
 
-def _full(answer: Answer, news: News, language: Language) -> str:
-    """The accented text, a line for each thing to know."""
+def _full(answer: Answer, news: News, language: Language, *, by_word: bool) -> str:
+    """The accented text, a line for each thing to know; `by_word`: notices are stopped by writing so."""
     lines = [_opening("full", answer, news, language)]
     proven = answer.proven
     if proven is None:
@@ -174,7 +178,8 @@ def _full(answer: Answer, news: News, language: Language) -> str:
     office = ", ".join(part for part in (answer.agency.name, answer.agency.phone) if part)
     if office:
         lines.append(WORDS.say(language, "full.ask", office=office))
-    lines.append(WORDS.say(language, "full.stop", code=answer.code))
+    if by_word:
+        lines.append(WORDS.say(language, "full.stop", code=answer.code))
     return "\n".join(lines)
 
 

@@ -1,0 +1,1 @@
+"""E-mail: notices as letters that can be stopped with one click."""
