@@ -286,7 +286,8 @@ def _speedsms(standing: StandIn) -> list[web.RouteDef]:
             (to,) = wanted["to"]
             assert wanted["sms_type"] == 3
             standing.ledger.append(Taken(to, wanted["sender"], wanted["content"], None))
-            return 200, {"status": "success", "code": "00", "data": {"tranId": 101, "totalSMS": 1, "invalidPhone": []}}
+            data = {"tranId": 100 + len(standing.ledger), "totalSMS": 1, "invalidPhone": []}
+            return 200, {"status": "success", "code": "00", "data": data}
 
         return await standing.answer(request, own)
 
