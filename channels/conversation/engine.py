@@ -19,7 +19,7 @@ from channels.conversation.looking_up import LookingUp
 from channels.conversation.progress_words import asks_progress
 from channels.conversation.rating import RatingByChat
 from channels.conversation.replies import Replies
-from channels.conversation.subjects import MOST_CODES, named
+from channels.conversation.subjects import MOST_CODES, named, subjects_at_hand
 from channels.conversation.turn import (
     Act,
     Asked,
@@ -137,6 +137,8 @@ class Conversation:
                 return await self._looking_up.prove(said, typed.rest)
             case Verb.FOLLOW:
                 return await self._following.follow(said, typed.rest)
+            case Verb.RESUME if not said.stopped and not said.followed and subjects_at_hand(said):
+                return await self._following.follow(said, "")  # only this one had been stopped
             case Verb.MUTE:
                 return await self._following.mute(said, typed.rest)
             case Verb.FEEDBACK | Verb.PROPOSAL | Verb.FORMAL:
