@@ -26,8 +26,9 @@ from domain.message import DeliveryState, Lane, Outgoing
 from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
 from notifications.ladder import Ladder, climb
 from notifications.notices import NoLongerTrue, Notices
+from notifications.outage import Outage
 from notifications.outbox import WAKE_UP
-from notifications.pace import Pace
+from notifications.pace import Pace, Turns
 from notifications.sender import Sender
 from notifications.settlement import (
     MOST_AT_ONCE,
@@ -87,6 +88,7 @@ class _Line:
     pace: Pace | None
     held: int = 0
     suspects: int = 0
+    outage: Outage = field(default_factory=Outage)
     backlog: bool = False  # the last claim filled the room there was
     reserved: int = field(init=False)  # places that only urgent messages may take
     front: Front = field(default_factory=Front)
@@ -96,7 +98,7 @@ class _Line:
 
     def room(self, batch: int) -> Room | None:
         """What may be claimed now; None when nothing."""
-        free = min(batch, self.sender.concurrency - self.held)
+        free = self.outage.most(min(batch, self.sender.concurrency - self.held))
         if self.pace is not None:
             free = min(free, self.pace.ready())
         if free <= 0:
@@ -124,12 +126,14 @@ class Dispatcher:
         *,
         timing: Timing = AT_ONCE,
         ladder: Ladder | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._database = database
         self._notices = notices
         self._how = dispatching or Dispatching()
         self._timing = timing
         self._ladder = ladder or Ladder()
+        self._turns = turns
         self._lines = {
             channel: _Line(channel=channel, sender=sender, pace=None if sender.rate is None else Pace(sender.rate))
             for channel, sender in senders.items()
@@ -219,6 +223,7 @@ class Dispatcher:
             except Exception as error:
                 self._done(line, row, faulty(row, error), place(error))
             else:
+                line.outage.trying()
                 turn = 0.0 if line.pace is None else line.pace.take()
                 send = asyncio.create_task(self._send(line, row, message, turn, latest))
                 self._sends.add(send)
@@ -244,6 +249,7 @@ class Dispatcher:
         for line in self._lines.values():
             if line.backlog and line.pace is not None:
                 limit = min(limit, line.pace.wait() or limit)
+            limit = min(limit, line.outage.wait() or limit)
         with suppress(TimeoutError):
             async with asyncio.timeout(limit):
                 await self._wake.wait()
@@ -260,20 +266,27 @@ class Dispatcher:
         try:
             if turn:
                 await asyncio.sleep(turn)
+            await self._turn(line, latest)
             if time.monotonic() > latest:
                 outcome = RELEASED
             else:
                 async with limit:
                     called = True
                     taken = await line.sender.send(message)
+                    line.outage.answered()
                     outcome, route = handed_over(taken.provider_id), taken.route or route
         except Undeliverable as error:
+            line.outage.answered()
             outcome, gone = refused(error.message), isinstance(error, Gone)
         except TryLater as error:
+            if error.after is None:  # a wish to wait may concern one person alone
+                line.outage.failed()
             outcome = not_taken(row, error.message, error.after)
         except InDoubt as error:
+            line.outage.failed()
             outcome = in_doubt(row, error.message)
         except OSError as error:
+            line.outage.failed()
             outcome = (
                 in_doubt(row, "no answer in time") if limit.expired() else not_taken(row, type(error).__qualname__)
             )
@@ -291,6 +304,15 @@ class Dispatcher:
             log.warning("fault in a message", message_id=row.message_id, error=outcome.failure, at=at)
         self._ended.append(Ended(row, route or line.sender.name, outcome, gone))
         self._settling.set()
+
+    async def _turn(self, line: _Line, latest: float) -> None:
+        """Wait for the route's turn among all processes, but not beyond `latest`."""
+        if self._turns is None or line.sender.rate is None:
+            return
+        while (wait := await self._turns.wait(line.sender.name, line.sender.rate)) > 0:
+            await asyncio.sleep(wait)
+            if time.monotonic() > latest:
+                return
 
     async def _settle(self) -> None:
         async with self._database.connection(Role.WORKER) as connection:

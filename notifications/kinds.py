@@ -6,7 +6,6 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from domain.civil_time import civil_day
-from domain.message import Lane
 from domain.status import STAGE_OF, Stage, Status
 from lookup.changes import Standing
 
@@ -122,7 +121,6 @@ def _still(queued: EventKind, now: Standing, due_before: datetime | None, at: da
     return due_before is None or due != civil_day(due_before)
 
 
-def lane_of(kind: EventKind, after: Standing, at: datetime) -> Lane:
-    """URGENT for what the citizen must do today: it waits neither for the morning nor for its turn in a digest."""
-    asked_today = kind is EventKind.ASKED and after.due_at is not None and civil_day(after.due_at) <= civil_day(at)
-    return Lane.URGENT if asked_today else Lane.NORMAL
+def is_urgent(kind: EventKind, after: Standing, at: datetime) -> bool:
+    """Whether the citizen must act today: then it waits neither for the morning nor for its turn in a digest."""
+    return kind is EventKind.ASKED and after.due_at is not None and civil_day(after.due_at) <= civil_day(at)

@@ -14,9 +14,10 @@ from domain.language import Language
 from domain.message import Choice, Lane, MessageKind
 from lookup.changes import Announcement
 from lookup.sealing import Seal
-from notifications.kinds import OF_THE_CLOCK, SAYS_A_DATE, SILENT, EventKind, event_kind, lane_of
+from notifications.kinds import OF_THE_CLOCK, SAYS_A_DATE, SILENT, EventKind, event_kind, is_urgent
 from notifications.ladder import BY_SMS, first_rung, rungs_for
 from notifications.rules import rule_for
+from notifications.shares import Shares
 from notifications.timing import AT_ONCE, Timing, awake
 
 WAKE_UP = "motma_outbox"  # the channel of NOTIFY; the statements below name it too
@@ -122,18 +123,12 @@ class _Notice(NamedTuple):
     lane: Lane = Lane.NORMAL
 
 
-def _notice(change: Announcement, now: datetime) -> _Notice:
-    event = event_kind(change.before, change.after)
-    due_before = change.before.due_at if change.before and event is EventKind.NEW_DUE_DATE else None
-    lane = lane_of(event, change.after, now)
-    return _Notice(change.dossier_id, UUID(bytes=change.event_key), event, change.newest, due_before, lane)
-
-
 class Outbox:
     """Queues messages in the transaction of the connection it is given; its commit wakes the dispatcher."""
 
     def __init__(self, seal: Seal, *, timing: Timing = AT_ONCE, rungs: Sequence[str] = BY_SMS) -> None:
         self._seal = seal
+        self._shares = Shares()
         self._rungs = [*rungs]
         self._timing = timing
 
@@ -141,7 +136,8 @@ class Outbox:
         """Queue a notice of each change for everybody entitled to it. Runs as `motma_app` with the tenant set."""
         if changes:
             now = utc_now()
-            await self._announce(connection, [_notice(change, now) for change in changes], MessageKind.STATUS_CHANGED)
+            notices = [self._notice(change, now) for change in changes]
+            await self._announce(connection, notices, MessageKind.STATUS_CHANGED)
 
     async def announce_deadline(self, connection: Connection, event: EventKind, deadlines: Sequence[Deadline]) -> None:
         """Queue a notice that these due dates come, or have passed (`DUE_TOMORROW`, `OVERDUE`); each date once.
@@ -153,12 +149,19 @@ class Outbox:
             raise ValueError(f"{event} is not brought by the clock")
         if deadlines:
             notices = [
-                _Notice(dossier_id=deadline.dossier_id, event_key=self._deadline_key(event, deadline), event=event)
+                _Notice(deadline.dossier_id, self._deadline_key(event, deadline), event, lane=Lane.BULK)
                 for deadline in deadlines
             ]
             await self._announce(connection, notices, MessageKind.DEADLINE)
 
-    async def _announce(self, connection: Connection, notices: Sequence["_Notice"], kind: MessageKind) -> None:
+    def _notice(self, change: Announcement, now: datetime) -> _Notice:
+        event = event_kind(change.before, change.after)
+        due_before = change.before.due_at if change.before and event is EventKind.NEW_DUE_DATE else None
+        urgent = is_urgent(event, change.after, now)
+        lane = Lane.URGENT if urgent else self._shares.lane(change.owner_agency)
+        return _Notice(change.dossier_id, UUID(bytes=change.event_key), event, change.newest, due_before, lane)
+
+    async def _announce(self, connection: Connection, notices: Sequence[_Notice], kind: MessageKind) -> None:
         await connection.execute(
             ANNOUNCE,
             [notice.dossier_id for notice in notices],

@@ -2,8 +2,16 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 PER_BURST = 20  # one burst holds a twentieth of a second's messages
+
+
+class Turns(Protocol):
+    """The turns of a route among all processes, where there is somewhere to count them together."""
+
+    async def wait(self, route: str, rate: float) -> float:
+        """Seconds until a message may leave by `route`; 0 when one may now, which is counted. Never raises."""
 
 
 class Pace:

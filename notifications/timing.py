@@ -1,7 +1,7 @@
 """When notices go out: not at night, not every minute, not too many in a day.
 
 Answers and one-time codes are awaited, and go out at once always; so does what the citizen must do today
-(`notifications.kinds.lane_of`).
+(`notifications.kinds.is_urgent`).
 """
 
 import re

@@ -36,6 +36,7 @@ from service.callbacks import callback_addresses, open_courier
 from service.front import Front
 from service.health import metrics
 from service.settings import Settings, address, read
+from service.turns import SharedTurns
 from service.wiring import Core
 
 log = structlog.get_logger()
@@ -67,7 +68,9 @@ async def open_site(
         if "dispatcher" in roles:
             names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)
             notices = Notices(core.seal, core.registry, senders=names)
-            dispatcher = Dispatcher(core.database, senders, notices, timing=core.timing, ladder=core.ladder)
+            dispatcher = Dispatcher(
+                core.database, senders, notices, timing=core.timing, ladder=core.ladder, turns=SharedTurns(core.limits)
+            )
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
             courier = await stack.enter_async_context(open_courier(core, callback_addresses(settings)))
             await stack.enter_async_context(_working("callbacks", courier.run, courier.stop))

@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.message import Lane
 from domain.status import Status
 from lookup.changes import Standing
-from notifications.kinds import EventKind, event_kind, kind_now, lane_of
+from notifications.kinds import EventKind, event_kind, is_urgent, kind_now
 
 DUE = datetime(2026, 11, 20, 10, tzinfo=UTC)
 LATER = datetime(2026, 11, 27, 10, tzinfo=UTC)
@@ -101,13 +100,8 @@ def test_a_date_that_is_no_longer_so_is_not_told(queued: EventKind, now: Standin
 
 
 @pytest.mark.parametrize(
-    ("kind", "due_at", "lane"),
-    [
-        (K.ASKED, DUE, Lane.URGENT),
-        (K.ASKED, LATER, Lane.NORMAL),
-        (K.ASKED, None, Lane.NORMAL),
-        (K.RESULT_READY, DUE, Lane.NORMAL),
-    ],
+    ("kind", "due_at", "urgent"),
+    [(K.ASKED, DUE, True), (K.ASKED, LATER, False), (K.ASKED, None, False), (K.RESULT_READY, DUE, False)],
 )
-def test_what_must_be_done_today_is_urgent(kind: EventKind, due_at: datetime | None, lane: Lane) -> None:
-    assert lane_of(kind, Standing(S.SUPPLEMENT_REQUIRED, due_at), DUE - timedelta(hours=5)) is lane
+def test_what_must_be_done_today_is_urgent(kind: EventKind, due_at: datetime | None, *, urgent: bool) -> None:
+    assert is_urgent(kind, Standing(S.SUPPLEMENT_REQUIRED, due_at), DUE - timedelta(hours=5)) is urgent
