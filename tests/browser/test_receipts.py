@@ -1,17 +1,16 @@
 """What a slip opens in a real browser: the answer, the slip to print, and the check, with and without a network."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from channels.receipts.checking import Checked, Verdict, checked
 from channels.receipts.layout import roll
 from channels.receipts.painting import svg
 from domain.language import Language
 from lookup.receipt_tokens import Receipt, ReceiptKeys
-from tests.browser.conftest import OVERFLOW, SMALL_TARGETS, Seen
+from tests.browser.conftest import OpenPage, looks_right, windows
 from tests.browser.test_citizens_pages import controlled
 from tests.channels.conftest import core
 from tests.channels.receipts.conftest import Counter, counter, open_counter
@@ -21,7 +20,6 @@ from tests.channels.receipts.test_pages import altered
 
 __all__ = ["core", "counter", "open_counter"]
 
-OpenPage = Callable[..., Awaitable[Page]]
 # An older browser: its WebCrypto knows SHA-512, but not Ed25519.
 NO_ED25519 = """crypto.subtle.importKey = () => Promise.reject(new DOMException("unknown", "NotSupportedError"));"""
 FACTS = ("office", "code", "received", "due", "issued")
@@ -29,22 +27,9 @@ FACTS = ("office", "code", "received", "due", "issued")
 
 @pytest.fixture
 async def open_page(browser: Browser, counter: Counter) -> AsyncIterator[OpenPage]:
-    """Opens a window on the counter's site, a phone unless told; at the end nothing may have gone wrong in any."""
-    seen = Seen()
-    contexts: list[BrowserContext] = []
-
-    async def open_it(*, width: int = 360, **options: Any) -> Page:  # noqa: ANN401 - Playwright's many options
-        context = await browser.new_context(
-            base_url=str(counter.client.make_url("/")), viewport={"width": width, "height": 740}, **options
-        )
-        contexts.append(context)
-        seen.watch(context)
-        return await context.new_page()
-
-    yield open_it
-    for context in contexts:
-        await context.close()
-    assert seen.faults == []
+    """Opens a window on the counter's site."""
+    async with windows(browser, str(counter.client.make_url("/"))) as open_it:
+        yield open_it
 
 
 async def verdict_of(page: Page) -> Checked:
@@ -72,7 +57,7 @@ async def paste(page: Page, text: str) -> Checked:
 async def test_nothing_runs_out_of_the_window_and_everything_can_be_touched(
     open_page: OpenPage, counter: Counter, width: int
 ) -> None:
-    page = await open_page(width=width)
+    page = await open_page(width=width, color_scheme="dark" if width == 360 else "light")
     token = await counter.token()
     for path in (
         f"/r/{token}",
@@ -80,12 +65,10 @@ async def test_nothing_runs_out_of_the_window_and_everything_can_be_touched(
         "/kiem-tra",
         f"/kiem-tra?lang=vi#{token}",
         f"/kiem-tra#{altered(token)}",
+        f"/r/{token}/in",
     ):
         await page.goto(path)
-        assert await page.evaluate(OVERFLOW) <= 0, path
-        assert await page.evaluate(SMALL_TARGETS) == [], path
-    await page.goto(f"/r/{token}/in")
-    assert await page.evaluate(OVERFLOW) <= 0
+        await looks_right(page)
 
 
 async def test_from_the_answer_to_the_check_and_back(open_page: OpenPage, counter: Counter) -> None:

@@ -10,7 +10,7 @@ import pytest
 import qrcode
 import zxingcpp
 from PIL import Image, ImageFilter
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Playwright, expect
 
 from tests.browser.conftest import OpenPage, chromium, looks_right, windows
 from tests.channels.story import CODE
@@ -66,7 +66,7 @@ async def chooses(page: Page, content: bytes) -> None:
 
 
 @pytest.fixture
-async def camera(corner: Corner, tmp_path: Path) -> AsyncIterator[Camera]:
+async def camera(driver: Playwright, corner: Corner, tmp_path: Path) -> AsyncIterator[Camera]:
     """A browser whose camera shows a picture, and which is allowed to use it."""
     async with AsyncExitStack() as stack:
 
@@ -74,6 +74,7 @@ async def camera(corner: Corner, tmp_path: Path) -> AsyncIterator[Camera]:
             file = film(picture, tmp_path / "film.y4m")
             browser = await stack.enter_async_context(
                 chromium(
+                    driver,
                     "--use-fake-device-for-media-stream",
                     "--use-fake-ui-for-media-stream",
                     f"--use-file-for-fake-video-capture={file}",
