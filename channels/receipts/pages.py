@@ -9,6 +9,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from channels.receipts.checking import Checked, Verdict, checked, office_names
+from channels.receipts.feed import CACHING, CONTENT_TYPE, etag, feed
 from channels.receipts.layout import a5
 from channels.receipts.painting import svg
 from channels.receipts.slip import CHECK_PATH, WaysToAsk, slip
@@ -22,7 +23,8 @@ from lookup.wording import Words
 
 PLACES = ("/r/{token}", "/R/{token}")  # some readers hand over an address in capitals
 PRINT_PLACE = "/r/{token}/in"
-LIMITED_ROUTES = frozenset({*PLACES, PRINT_PLACE})  # against the look-ups of one address
+FEED_PLACE = "/r/{token}/feed"
+LIMITED_ROUTES = frozenset({*PLACES, PRINT_PLACE, FEED_PLACE})  # against the look-ups of one address
 _WORDS = Words("channels.receipts")
 _NEVER_KEPT = {"Cache-Control": "no-store"}
 
@@ -50,6 +52,7 @@ class ReceiptPages:
         return [
             *(web.get(place, self.opened) for place in PLACES),
             web.get(PRINT_PLACE, self.again),
+            web.get(FEED_PLACE, self.feed),
             web.get(CHECK_PATH, self.check),
             web.post(CHECK_PATH, self.checked),
             web.get(f"{CHECK_PATH}/co-quan.json", self.offices),
@@ -74,6 +77,7 @@ class ReceiptPages:
             tell=self._teller(request),
             check_url=f"{CHECK_PATH}#{token}",
             print_url=f"/r/{token}/in",
+            feed_url=f"/r/{token}/feed?lang={language}",
         )
 
     async def again(self, request: web.Request) -> web.Response:
@@ -100,6 +104,23 @@ class ReceiptPages:
             here=f"/r/{token}",
             tell=self._teller(request),
         )
+
+    async def feed(self, request: web.Request) -> web.Response:
+        """GET /r/{token}/feed: the history for a news reader, 304 while it is the same."""
+        token = request.match_info["token"]
+        answer = await self._desk.with_receipt(token)
+        if answer is None:
+            return self._not_found(request)
+        page_url = f"{self._ways.public_url}/r/{token}"
+        title = self._teller(request)("feed.title", code=answer.code)
+        language = self._pages.language(request)
+        body = feed(answer, language, url=f"{page_url}/feed", page_url=page_url, title=title)
+        mark = etag(body)
+        given = {known.value for known in request.if_none_match or ()}
+        headers = {"Cache-Control": CACHING, "ETag": f'"{mark}"'}
+        if mark in given:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, content_type=CONTENT_TYPE, charset="utf-8", headers=headers)
 
     def _not_found(self, request: web.Request) -> web.Response:
         """The page for a code that is unknown, too: it tells nothing of the token."""
