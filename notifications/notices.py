@@ -72,7 +72,7 @@ class Notices:
             sender=row.our_sender or self._sender(row, to.channel),
             language=language,
             choices=choices(answer, language),
-            facts=named,
+            facts=named if len(codes) <= 1 else {},  # no template names several dossiers
             last_heard=row.last_heard,
         )
 

@@ -13,7 +13,8 @@ from aiohttp import web
 from channels.meta.events import item_digest
 from channels.meta.graph_api import GraphApi, OutsideWindow
 from channels.meta.settings import PREFIX, MetaSettings
-from channels.meta.templates import Template, template_of
+from channels.meta.templates import Template, templates_of
+from channels.template_kinds import ALL_ELSE
 from domain.civil_time import utc_now
 from domain.errors import Undeliverable
 from domain.message import HandedOver, Outgoing
@@ -46,7 +47,7 @@ class MetaAccount(ABC):
             setting=f"{PREFIX}{fields.upper()}_TOKEN",
         )
         self._template_setting = f"{PREFIX}{fields.upper()}_TEMPLATE"
-        self._template = template_of(getattr(settings, f"{fields}_template"), self._template_setting)
+        self._templates = templates_of(getattr(settings, f"{fields}_template"), self._template_setting)
         self._seal = seal
         self._clock = clock
 
@@ -72,13 +73,15 @@ class MetaAccount(ABC):
             return await self._templated(message)
 
     async def _templated(self, message: Outgoing) -> HandedOver:
-        if self._template is None:
+        template = self._templates.get(message.facts.get("event", ALL_ELSE)) or self._templates.get(ALL_ELSE)
+        if template is None:
             raise Undeliverable(f"This person was not heard of for a day, and no {self._template_setting} is set.")
-        return await self._by_template(message, self._template)
+        return await self._by_template(message, template)
 
     def _after_a_day(self) -> str:
         """What happens then, for the doctor."""
-        then = f"template {self._template.name}" if self._template else f"nothing: no {self._template_setting}"
+        names = ", ".join(dict.fromkeys(template.name for template in self._templates.values()))
+        then = f"template {names}" if names else f"nothing: no {self._template_setting}"
         return f"after a day of silence: {then}"
 
     def _handed_over(self, item_id: object) -> HandedOver:

@@ -2,7 +2,8 @@
 
 Written in one setting: the template's name, after a slash its languages, then the part for each parameter in order,
 `part|part` for the first that says something, `name=part` for a template with named parameters, and `+2` when it ends
-with two quick-reply buttons: `ho_so_thay_doi/vi,en code status due|next office +2`.
+with two quick-reply buttons: `ho_so_thay_doi/vi,en code status due|next office +2`. Kinds of change may have templates
+of their own (`channels.template_kinds`).
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from channels.template_kinds import by_kind
 from channels.text_parts import cut
 from domain.errors import Malformed, Undeliverable
 from domain.language import Language
@@ -76,6 +78,12 @@ def template_of(setting: str, name: str) -> Template | None:
         raise Malformed(f"{name}: a notice has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(PARTS))}.")
     languages = tuple(code for code in (head["languages"] or Language.VIETNAMESE).split(",") if code)
     return Template(name=head["name"], languages=languages, parameters=parameters, buttons=buttons)
+
+
+def templates_of(setting: str, name: str) -> dict[str, Template]:
+    """The template of each kind of change (`channels.template_kinds`). Raises `Malformed`."""
+    described = {kind: template_of(text, name) for kind, text in by_kind(setting, name).items()}
+    return {kind: template for kind, template in described.items() if template is not None}
 
 
 def _filled(parameter: Parameter, facts: Mapping[str, str]) -> dict[str, str]:

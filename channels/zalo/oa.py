@@ -241,7 +241,7 @@ class ZaloChannel:
         return _handed_over(data)
 
     async def _by_template(self, message: Outgoing) -> HandedOver:
-        template = self._templates.of_language(message.language)
+        template = self._templates.of_notice(message.facts, message.language)
         if template is None:
             raise Undeliverable("This person was not heard of for too long, and no MOTMA_ZALO_TEMPLATE is set.")
         data = await self._account.call(

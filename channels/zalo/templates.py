@@ -1,7 +1,8 @@
 """Approved templates: which of a notice's parts go into which parameter, and what fits there.
 
 Written in one setting: the template's number, then `parameter=part`, where `part|part` takes the first that is not
-empty and `:30` says how long it may be: `356722 ma_ho_so=code trang_thai=status han_tra=due|next:30`.
+empty and `:30` says how long it may be: `356722 ma_ho_so=code trang_thai=status han_tra=due|next:30`. Kinds of change
+may have templates of their own (`channels.template_kinds`).
 """
 
 import re
@@ -11,6 +12,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from channels.template_kinds import ALL_ELSE, by_kind
 from channels.zalo.account import ZaloAccount
 from domain.errors import Invalid, Malformed, Undeliverable
 from domain.language import Language
@@ -85,27 +87,30 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Templates:
-    """The template of each language, by the settings that describe them."""
+    """The template of each kind of change and language, by the settings that describe them."""
 
     by_setting: Mapping[str, Template]
-    by_language: Mapping[Language, Template]
+    chosen: Mapping[tuple[str, Language], Template]
 
     @classmethod
     def of(cls, setting: str, vietnamese: str, english: str) -> "Templates":
         """From the values of `setting` and `setting`_EN. Raises `Malformed`."""
-        described = {
-            (setting, Language.VIETNAMESE): template_of(vietnamese, setting),
-            (f"{setting}_EN", Language.ENGLISH): template_of(english, f"{setting}_EN"),
-        }
-        given = {where: template for where, template in described.items() if template is not None}
-        return cls(
-            by_setting={name: template for (name, _), template in given.items()},
-            by_language={language: template for (_, language), template in given.items()},
-        )
+        by_setting, chosen = {}, {}
+        for name, value, language in (
+            (setting, vietnamese, Language.VIETNAMESE),
+            (f"{setting}_EN", english, Language.ENGLISH),
+        ):
+            for kind, described in by_kind(value, name).items():
+                if (template := template_of(described, name)) is not None:
+                    by_setting[f"{name} ({kind})" if kind else name] = template
+                    chosen[kind, language] = template
+        return cls(by_setting=by_setting, chosen=chosen)
 
-    def of_language(self, language: Language) -> Template | None:
-        """The template for a person of `language`: without one of its own, the Vietnamese."""
-        return self.by_language.get(language) or self.by_language.get(Language.VIETNAMESE)
+    def of_notice(self, facts: Mapping[str, str], language: Language) -> Template | None:
+        """The template for a notice of `facts` to a person of `language`: without one of its own, the Vietnamese."""
+        kinds = (facts.get("event", ALL_ELSE), ALL_ELSE)
+        wanted = ((kind, spoken) for spoken in (language, Language.VIETNAMESE) for kind in kinds)
+        return next((self.chosen[one] for one in wanted if one in self.chosen), None)
 
     async def examine(self, account: ZaloAccount) -> list[str]:
         """What Zalo says of each. Raises `Invalid` naming the setting and what in it Zalo would refuse."""

@@ -64,7 +64,7 @@ class ZnsGateway:
     ) -> None:
         self._settings = settings
         self._templates = Templates.of("MOTMA_ZALO_ZNS_TEMPLATE", settings.zns_template or "", settings.zns_template_en)
-        if not self._templates.by_language:
+        if not self._templates.chosen:
             raise Malformed("ZNS needs MOTMA_ZALO_ZNS_TEMPLATE.")
         self._account = ZaloAccount(
             app_id=settings.app_id,
@@ -105,7 +105,7 @@ class ZnsGateway:
 
     async def send(self, message: Outgoing) -> HandedOver:
         """Hand one notice over, under our own id."""
-        template = self._templates.of_language(message.language)
+        template = self._templates.of_notice(message.facts, message.language)
         if template is None or not message.facts:
             raise Undeliverable("ZNS carries notices in approved templates, and nothing else.")
         if not (phone := _PHONE.fullmatch(message.to.address)):
