@@ -148,6 +148,22 @@ class Journal(Protocol):
         """Write the changes somebody hears of. Runs as `motma_app` with the tenant set."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedEmail:
+    """The applicant's e-mail address as the facts of a dossier state it now; None where they state none."""
+
+    dossier_id: int
+    owner_agency: int
+    email: str | None = field(repr=False)
+
+
+class EmailKeeper(Protocol):
+    """Has stated addresses told of changes; `notifications.registered_emails` fulfils it."""
+
+    async def keep(self, connection: Connection, stated: list[StatedEmail]) -> None:
+        """Replace the addresses stated before. Runs as `motma_app` with the tenant set."""
+
+
 class Forgetter(Protocol):
     """Makes cached answers about dossiers void before a change commits; `cache` fulfils it."""
 

@@ -17,12 +17,14 @@ from lookup.changes import (
     Announcement,
     Announcer,
     DossierFacts,
+    EmailKeeper,
     Forgetter,
     ItemError,
     ItemResult,
     Journal,
     Outcome,
     Standing,
+    StatedEmail,
     StatusEvent,
     StoredChange,
     Tenant,
@@ -121,6 +123,7 @@ class DossierWriter:
         registry: Registry,
         *,
         journal: Journal | None = None,
+        emails: EmailKeeper | None = None,
     ) -> None:
         self._database = database
         self._seal = seal
@@ -128,6 +131,7 @@ class DossierWriter:
         self._forgetter = forgetter
         self._registry = registry
         self._journal = journal
+        self._emails = emails
         self._noted: dict[int, float] = {}
 
     async def store_facts(
@@ -217,6 +221,8 @@ class DossierWriter:
         await self._write_rows(connection, tenant, items, decided)
         if heard_of and self._journal is not None:
             await self._journal.note(connection, tenant, [*_stored(decided)])
+        if self._emails is not None and not tenant.test and (stated := [*_stated(items, decided)]):
+            await self._emails.keep(connection, stated)
         if not tenant.test:
             news = [news for subject, decision in decided for news in _announcements(subject, decision)]
             if news:
@@ -396,6 +402,14 @@ def _stored(decided: Iterable[tuple[_Subject, Decision]]) -> Iterable[StoredChan
                 finished_at=course.finished_at,
                 delivered_at=course.delivered_at,
             )
+
+
+def _stated(items: Sequence[Change], decided: Iterable[tuple[_Subject, Decision]]) -> Iterable[StatedEmail]:
+    for subject, decision in decided:
+        if decision.changed and decision.facts is not None:
+            facts = items[decision.facts.position]
+            email = facts.email if isinstance(facts, DossierFacts) else None
+            yield StatedEmail(dossier_id=subject.dossier_id, owner_agency=subject.owner, email=email)
 
 
 def _announcements(subject: _Subject, decision: Decision) -> Iterable[Announcement]:

@@ -20,6 +20,7 @@ from notifications.ladder import Ladder
 from notifications.outbox import Outbox
 from notifications.timing import AT_ONCE, Timing
 from service.embedded import EmbeddedServers
+from service.letters import registered_emails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,15 @@ async def open_core(
                 receipts=receipts,
                 limits=Limits(redis, seal, processes=processes),
                 outbox=outbox,
-                writer=DossierWriter(database, seal, outbox, dossiers, registry, journal=CallbackJournal()),
+                writer=DossierWriter(
+                    database,
+                    seal,
+                    outbox,
+                    dossiers,
+                    registry,
+                    journal=CallbackJournal(),
+                    emails=registered_emails(seal),
+                ),
                 timing=timing,
                 ladder=ladder,
             )

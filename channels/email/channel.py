@@ -20,17 +20,17 @@ from channels.standard_webhooks import Verifier, key_of
 from channels.web.requests import small_body
 from database.pool import Database, Role
 from domain.civil_time import utc_now
-from domain.contact import ChannelName, Contact
+from domain.contact import Contact
 from domain.errors import Malformed, Undeliverable
 from domain.language import Language
 from domain.message import DeliveryState, HandedOver, Outgoing
 from domain.vietnamese import clean
 from lookup.sealing import Seal, Unsealable
+from notifications.registered_emails import EMAIL
 from notifications.reports import Reports
 from notifications.settlement import LEFT
 from notifications.subscriptions import Subscriptions
 
-EMAIL = ChannelName("email")
 MOST_BODY = 32_768
 MOST_TOKEN = 1_000
 _PURPOSE = "stop e-mail "

@@ -51,7 +51,7 @@ CLAIM = """
      ORDER BY t.change_id"""
 # Only the holder of the newest claim writes. What it says of the receiver counts even so: the call was made.
 SETTLE = """
-    WITH before AS MATERIALIZED (SELECT failing_since, state FROM callback_receiver WHERE id = $1),
+    WITH before AS MATERIALIZED (SELECT failing_since, state, email_sealed FROM callback_receiver WHERE id = $1),
     done AS (
         UPDATE callback_delivery
            SET state = $4, run_at = now() + $5::interval, answered = $6, failure = $7,
@@ -78,6 +78,7 @@ SETTLE = """
     SELECT EXISTS (SELECT FROM done) AS written,
            (SELECT state FROM receiver) AS state,
            (SELECT state FROM before) AS state_before,
+           (SELECT email_sealed FROM before) AS email_sealed,
            $4::smallint = 80 AND (SELECT failing_since FROM before) < now() - $9::interval AS recovered"""
 RELEASE = """
     UPDATE callback_delivery SET state = 0, tries = tries - 1, run_at = now()
@@ -137,6 +138,7 @@ class Settled(NamedTuple):
     written: bool
     state: str | None
     state_before: str | None
+    email_sealed: bytes | None
     recovered: bool | None
 
 

@@ -16,13 +16,16 @@ import msgspec
 import prometheus_client
 import structlog
 
-from database.pool import DATABASE_AWAY, Database, Role
+from database.pool import DATABASE_AWAY, Connection, Database, Role
 from database.supervision import place, supervised
+from domain.contact import Contact
 from domain.errors import ServiceError, Unavailable
-from domain.message import DeliveryState
+from domain.language import Language
+from domain.message import DeliveryState, MessageKind
 from domain.status import STAGE_OF, Status
 from lookup.registry import Registry
 from lookup.sealing import Seal
+from lookup.wording import Words
 from notifications.callbacks.claims import Claimed, Outcome, catch_up, claim, release, settle
 from notifications.callbacks.deliveries import message_name
 from notifications.callbacks.journal import (
@@ -34,7 +37,10 @@ from notifications.callbacks.journal import (
     WAKE_UP,
     spread,
 )
+from notifications.callbacks.receivers import ReceiverState
 from notifications.callbacks.retries import rest, wait_before_retry
+from notifications.outbox import Outbox
+from notifications.registered_emails import EMAIL
 from notifications.wakeup import listen
 
 CALLS = prometheus_client.Counter("motma_callbacks", "Calls to agencies' receivers by what came of them.", ["outcome"])
@@ -42,12 +48,15 @@ STOPPED = prometheus_client.Counter(
     "motma_callback_receivers_stopped", "Receivers no longer called, by their new state.", ["state"]
 )
 
+WORDS = Words("notifications.callbacks")
+LETTER_EXPIRY = timedelta(days=3)
 KEPT = timedelta(days=35)
 SWEEP_EVERY = 600.0  # seconds
 SWEPT_AT_ONCE = 2_000
 PAUSE_STORE_AWAY = 0.5  # seconds
 _AWAY: tuple[type[BaseException], ...] = (*DATABASE_AWAY, Unavailable)
 OK = range(200, 300)
+UNCALLED = frozenset({ReceiverState.SUSPENDED, ReceiverState.DISABLED})
 GONE = 410
 
 log = structlog.get_logger()
@@ -107,6 +116,7 @@ class Courier:
         self._registry = registry
         self._caller = caller
         self._how = calling or Calling()
+        self._outbox = Outbox(seal)
         self._wake = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -189,6 +199,13 @@ class Courier:
                     if outcome is None:
                         return await release(connection, row)
                     settled = await settle(connection, row, outcome)
+                    stopped = (
+                        settled.state
+                        if settled.state in UNCALLED and settled.state_before == ReceiverState.ACTIVE
+                        else None
+                    )
+                    if stopped is not None and settled.email_sealed is not None:
+                        await self._tell_stopped(connection, row, stopped, self._seal.open(settled.email_sealed))
                 break
             except _AWAY:
                 if time.monotonic() > until:
@@ -197,14 +214,24 @@ class Courier:
         CALLS.labels(_named(outcome)).inc()
         if not settled.written:
             log.warning("outcome of a callback came after the lease", receiver=row.receiver_id)
-        if settled.state != settled.state_before and settled.state is not None:
-            STOPPED.labels(settled.state).inc()
-            log.error("callback receiver stopped", receiver=row.receiver_id, state=settled.state)
+        if stopped is not None:
+            STOPPED.labels(stopped).inc()
+            log.error("callback receiver stopped", receiver=row.receiver_id, state=stopped)
         while settled.recovered:
             async with self._database.transaction(Role.WORKER) as connection:
                 if not await catch_up(connection, row.receiver_id):
                     return None
         return None
+
+    async def _tell_stopped(self, connection: Connection, row: Claimed, state: str, email: str) -> None:
+        """Queue a letter to whoever the agency named, in both languages."""
+        said = "\n".join(
+            WORDS.say(language, key, url=row.url, id=row.receiver_id)
+            for language in Language
+            for key in (f"stopped.{state}", "stopped.next")
+        )
+        to = Contact(channel=EMAIL, address=email)
+        await self._outbox.queue(connection, to, said, kind=MessageKind.REPLY, expires_in=LETTER_EXPIRY)
 
     def _call(self, row: Claimed) -> Call:
         secrets = [row.secret_sealed] if row.old_secret_sealed is None else [row.secret_sealed, row.old_secret_sealed]

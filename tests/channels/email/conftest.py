@@ -11,13 +11,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from channels.email.channel import EMAIL, EmailChannel, EmailSettings
+from channels.email.channel import EmailChannel, EmailSettings
 from database.pool import Database
 from domain.contact import Contact
 from domain.language import Language
 from domain.message import Outgoing
 from lookup.sealing import Seal
 from notifications.callbacks.receivers import made_secret
+from notifications.registered_emails import EMAIL
 from notifications.reports import Reports
 from tests.channels.edge import edge
 

@@ -52,7 +52,7 @@ async def test_a_letter_says_the_same_in_text_and_html(channel: EmailChannel, po
 async def test_what_is_no_notice_has_a_plain_subject_and_english_words(channel: EmailChannel, post: Post) -> None:
     await channel.send(notice("Your code is 123456", facts={}, language=Language.ENGLISH))
     (letter,) = post.letters
-    assert letter["Subject"] == "A message about your dossier"
+    assert letter["Subject"] == "A message from Một Mã"
     assert letter["Content-Language"] == "en"
 
 

@@ -243,6 +243,20 @@ async def test_410_disables(stage: Stage, hook: Hook) -> None:
     assert (seen.state, seen.reason) == (ReceiverState.DISABLED, "The receiver answered 410 Gone.")
 
 
+async def test_whoever_is_named_is_written_to_when_calls_end(stage: Stage, hook: Hook) -> None:
+    receiver, _ = await stage.receivers.add(
+        stage.tenant(), f"{hook.url}/named", statuses=None, description="", email="truc@example.gov.vn"
+    )
+    hook.answer = answering(410)
+    await stage.changes(1, Status.ACCEPTED)
+    await stage.once(hook, calls=1)
+    (row,) = await stage.owner.fetch("SELECT * FROM message")
+    assert (row["channel"], stage.seal.open(row["address_sealed"])) == ("email", "truc@example.gov.vn")
+    said = stage.seal.open(row["text_sealed"])
+    assert "410" in said
+    assert f"POST /api/v1/callbacks/{receiver.receiver_id}/replay" in said
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_redirects_are_not_followed(stage: Stage, hook: Hook, other_hook: Hook, status: int) -> None:
     await stage.listens(hook)
