@@ -120,7 +120,7 @@ SMALL_TARGETS = f"""() => [...document.querySelectorAll('{TARGETS}')]
 # Best practices beyond WCAG are not Axe's business here. What it finds hardly depends on the width and takes a second a
 # page, so it looks at two widths: one that tests show in dark, one in light colours.
 _AXE_WIDTHS = frozenset({360, 1280})
-_AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+_AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 
 
 async def looks_right(page: Page) -> None:
