@@ -24,6 +24,8 @@ class EventKind(StrEnum):
     DUE_TOMORROW = "due_tomorrow"
     OVERDUE = "overdue"
 
+    __hash__ = str.__hash__  # in C, unlike Enum's own
+
 
 # Queued when a day comes, not when an agency reports something.
 OF_THE_CLOCK = frozenset({EventKind.DUE_TOMORROW, EventKind.OVERDUE})
