@@ -15,7 +15,7 @@ from domain.status import Status
 from lookup.changes import Tenant
 from notifications.callbacks.receivers import away, require
 
-MOST_REPLAYED = 5_000  # deliveries of one call
+MOST_REPLAYED = 2_000  # deliveries of one call
 PREFIX = "chg_"
 
 FIND_MESSAGE = "SELECT id FROM callback_change WHERE message_id = $1"
@@ -39,7 +39,8 @@ REPLAY_DEAD = """
         RETURNING change_id)
     SELECT (SELECT count(*) FROM again) AS queued, (SELECT count(*) FROM again) AS seen,
            (SELECT message_id FROM callback_change WHERE id = (SELECT max(change_id) FROM again)) AS last"""
-# Everything the journal holds after a place, whatever became of it before; what is on its way stays on its way.
+# Everything the journal holds after a place, whatever became of it before; what is on its way stays on its way. The
+# place names the agency so that each walks its own part of the journal by index, however many changes others have.
 REPLAY_FROM = """
     WITH wanted AS (
         SELECT c.id, c.dossier_id, r.id AS receiver_id, r.owner_agency, r.test
@@ -47,7 +48,8 @@ REPLAY_FROM = """
           JOIN agency_reach a ON a.scope_id = r.owner_agency
          CROSS JOIN LATERAL (
                SELECT c.id, c.dossier_id FROM callback_change c
-                WHERE c.owner_agency = a.agency_id AND c.id > $2 AND c.spread AND c.test = r.test
+                WHERE c.owner_agency = a.agency_id AND (c.owner_agency, c.id) > (a.agency_id, $2::bigint)
+                  AND c.spread AND c.test = r.test
                   AND (r.statuses IS NULL OR c.status = ANY (r.statuses))
                 ORDER BY c.id LIMIT $3) c
          WHERE r.id = $1 ORDER BY c.id LIMIT $3),
