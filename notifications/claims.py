@@ -54,7 +54,9 @@ _FULL_UNTIL = f"""
                         FILTER (WHERE p.state <= 20 AND p.handed_over_at IS NULL AND p.held_at IS NULL
                                   AND p.dossier_id <> m.dossier_id) AS waiting
                    FROM (SELECT p.* FROM {_BEFORE} LIMIT 30) p) t) END"""  # noqa: S608 - parts of ours
-_HELD_AFTER = "message n WHERE n.contact_digest = m.contact_digest AND n.dossier_id IS NOT NULL AND n.id > m.id"
+_HELD_AFTER = """(
+    SELECT n.held_at, n.handed_over_at, n.state FROM message n
+     WHERE n.contact_digest = m.contact_digest AND n.dossier_id IS NOT NULL AND n.id > m.id OFFSET 0) n"""
 CLAIM = f"""
     WITH judged AS (
         UPDATE message m
@@ -88,11 +90,11 @@ CLAIM = f"""
                                                     e.procedure_id
                                                FROM dossier e WHERE e.id = m.dossier_id) d) THEN 61
                            WHEN m.held_at IS NOT NULL AND EXISTS (
-                                SELECT FROM {_HELD_AFTER} AND n.held_at > m.held_at AND n.handed_over_at IS NOT NULL
+                                SELECT FROM {_HELD_AFTER} WHERE n.held_at > m.held_at AND n.handed_over_at IS NOT NULL
                                 ) THEN 61
                            WHEN m.lane <> 0 AND (SELECT {awake("now()", "$9", "$10")}) > now() THEN 1
                            WHEN m.held_at IS NOT NULL AND m.attempts = 0 AND EXISTS (
-                                SELECT FROM {_HELD_AFTER} AND n.held_at IS NOT NULL AND n.state <= 20) THEN 3
+                                SELECT FROM {_HELD_AFTER} WHERE n.held_at IS NOT NULL AND n.state <= 20) THEN 3
                            WHEN f.full_until > now() THEN 2
                            ELSE f.usual END AS verdict
                          FROM (SELECT g.faults, CASE WHEN m.state = 10 AND g.faults > 1 AND m.lane <> 3 THEN 0

@@ -48,12 +48,14 @@ def first_rung(rungs: str) -> str:
                nullif(({rungs})[r.n + 1:], '{{}}') AS ways
           FROM unnest({rungs}) WITH ORDINALITY AS r (rung, n)
           LEFT JOIN LATERAL (
-               SELECT p.channel, p.contact_digest, p.address_sealed FROM linked_phone p
-                WHERE r.rung = 'chat' AND p.phone_digest = d.phone_digest AND p.address_sealed IS NOT NULL
+               SELECT p.channel, p.contact_digest, p.address_sealed
+                 FROM (SELECT k.channel, k.contact_digest, k.address_sealed, k.linked_at FROM linked_phone k
+                        WHERE r.rung = 'chat' AND k.phone_digest = d.phone_digest OFFSET 0) p
+                WHERE p.address_sealed IS NOT NULL
                   AND NOT EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = p.contact_digest)
                   AND NOT EXISTS (SELECT FROM subscription s
-                                   WHERE s.dossier_id = d.id AND s.contact_digest = p.contact_digest
-                                     AND s.state = 'muted')
+                                   WHERE s.dossier_id = d.id AND s.state = 'muted'
+                                     AND s.contact_digest IS NOT DISTINCT FROM p.contact_digest)
                 ORDER BY p.linked_at DESC LIMIT 1) l ON true
          WHERE r.rung <> 'chat' OR l.contact_digest IS NOT NULL
          ORDER BY r.n LIMIT 1"""  # noqa: S608 - parts of ours
@@ -99,7 +101,7 @@ CLIMB = f"""
            AND NOT coalesce(
                (SELECT coalesce(sum(p.dong), 0) FROM message n
                   JOIN unnest($4::text[], $5::int[]) AS p (channel, dong) ON p.channel = n.channel
-                 WHERE n.dossier_id = d.id AND n.handed_over_at IS NOT NULL)
+                 WHERE n.contact_digest = d.phone_digest AND n.dossier_id = d.id AND n.handed_over_at IS NOT NULL)
              + (SELECT coalesce(max(p.dong), 0) FROM unnest($4::text[], $5::int[]) AS p (channel, dong)
                  WHERE p.channel = next.channel)
              > coalesce((SELECT l.dong FROM notice_ladder l

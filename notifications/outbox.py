@@ -29,13 +29,17 @@ REPLY_EXPIRY = timedelta(hours=1)
 # has proven a right to it. What a rule silences is not queued. A change that a newer one overtook in the same batch is
 # kept as superseded: the proof of why it was not told. Dossiers of test keys reach nobody. Each dossier and each
 # opt-out is looked up by its key (OFFSET 0 and the scalar query forbid a join), because a plan made while the tables
-# were small must not walk them when they have grown.
+# were small must not walk them when they have grown. IS NOT DISTINCT FROM, which no index serves, leaves the planner
+# the dossier's own few rows: one person may have thousands.
 #
 # When: at once if urgent; else after the window that follows the last notice of the dossier, and after the quiet hours.
 # $14 names what a day brings, which is queued once for each dossier and date.
 _LAST = """(
-    SELECT max(coalesce(n.handed_over_at, now())) + $12 FROM message n
-     WHERE $12 > interval '0' AND n.dossier_id = d.id AND n.contact_digest = told.contact_digest
+    SELECT max(coalesce(n.handed_over_at, now())) + $12
+      FROM (SELECT p.dossier_id, p.state, p.handed_over_at FROM message p
+             WHERE p.contact_digest = told.contact_digest AND p.dossier_id IS NOT NULL
+             ORDER BY p.id DESC LIMIT 20) n
+     WHERE $12 > interval '0' AND n.dossier_id = d.id
        AND (n.state BETWEEN 10 AND 20 OR n.handed_over_at > now() - $12))"""
 ANNOUNCE = f"""
     WITH queued AS (
@@ -56,10 +60,11 @@ ANNOUNCE = f"""
                  FROM dossier d WHERE d.id = c.dossier_id AND NOT d.test OFFSET 0) d
           LEFT JOIN LATERAL (
                SELECT next.*, coalesce(own.language, 'vi') AS language
-                 FROM (SELECT {rungs_for("d.office", "$15::text[]")} AS rungs) given
+                 FROM (SELECT {rungs_for("d.office", "$15::text[]")} AS rungs OFFSET 0) given
                 CROSS JOIN LATERAL ({first_rung("given.rungs")}) next
                  LEFT JOIN LATERAL (SELECT s.state, s.language FROM subscription s
-                                     WHERE s.dossier_id = d.id AND s.contact_digest = d.phone_digest) own ON true
+                                     WHERE s.dossier_id = d.id
+                                       AND s.contact_digest IS NOT DISTINCT FROM d.phone_digest) own ON true
                 WHERE d.phone_digest IS NOT NULL AND d.phone_sealed IS NOT NULL AND own.state IS DISTINCT FROM 'muted'
                   AND (SELECT o.since FROM opt_out o WHERE o.contact_digest = d.phone_digest) IS NULL) duty ON true
          CROSS JOIN LATERAL (
@@ -75,11 +80,13 @@ ANNOUNCE = f"""
                AS told (channel, language, proven, contact_digest, address_sealed, person_digest, ways)
          CROSS JOIN LATERAL (
                SELECT CASE WHEN c.lane = 0 THEN now() ELSE {awake(f"greatest(now(), {_LAST})", "$10", "$11")} END
-                      AS at) due
+                      AS at OFFSET 0) due
          WHERE (told.proven OR NOT c.says_a_date)
            AND coalesce({rule_for("c.event", "d.office", "d.procedure_id")}, NOT c.silent)
            AND (SELECT o.since FROM opt_out o WHERE o.contact_digest = told.contact_digest) IS NULL
-           AND NOT ($14 AND EXISTS (SELECT FROM message m WHERE m.dossier_id = d.id AND m.event_key = c.event_key))
+           AND CASE WHEN $14 THEN (SELECT m.id FROM message m
+                                    WHERE m.contact_digest = told.contact_digest AND m.dossier_id = d.id
+                                      AND m.event_key = c.event_key LIMIT 1) END IS NULL
          ORDER BY c.place
         RETURNING state)
     SELECT pg_notify('motma_outbox', '') FROM queued WHERE state = 0 LIMIT 1"""  # noqa: S608 - parts of ours

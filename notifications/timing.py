@@ -52,10 +52,13 @@ def timing(quiet_hours: str, window: float, a_day: int) -> Timing:
 
 
 def awake(at: str, shift: str, length: str) -> str:
-    """SQL: the time `at`, or the end of the quiet hours it lies in; `shift` and `length` are intervals."""
+    """SQL: the time `at`, or the end of the quiet hours it lies in; `shift` and `length` are intervals.
+
+    OFFSET 0 has `at` worked out once.
+    """
     return f"""(
         SELECT CASE WHEN local.at - date_trunc('day', local.at) < {length}
                     THEN (date_trunc('day', local.at) + {length} - {shift}) AT TIME ZONE 'Asia/Ho_Chi_Minh'
                     ELSE wanted.at END
-          FROM (SELECT {at} AS at) wanted
-         CROSS JOIN LATERAL (SELECT wanted.at AT TIME ZONE 'Asia/Ho_Chi_Minh' + {shift} AS at) local)"""  # noqa: S608 - parts of ours
+          FROM (SELECT {at} AS at OFFSET 0) wanted
+         CROSS JOIN LATERAL (SELECT wanted.at AT TIME ZONE 'Asia/Ho_Chi_Minh' + {shift} AS at OFFSET 0) local)"""  # noqa: S608 - parts of ours
