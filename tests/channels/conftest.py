@@ -10,6 +10,12 @@ from service.wiring import Core, open_core
 from tests.channels.story import Citizen, Line, Office, make_inbox, open_line
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis may take its time: what happens when it does not answer is proven in `tests/cache` and `tests/faults`."""
+    monkeypatch.setattr("cache.redis_connection.COMMAND_LIMIT", 5.0)
+
+
 @pytest.fixture
 async def core(database_url: str, redis_url: str, seal: Seal) -> AsyncIterator[Core]:
     """The core on the test's own database and an empty Valkey."""
