@@ -39,12 +39,7 @@ dlr-storage = internal
 store-type = file
 store-location = {run}/store.log
 
-group = smsc
-smsc = fake
-smsc-id = FAKE
-port = {smsc}
-connect-allow-ip = 127.0.0.1
-
+{smsc}
 group = smsbox
 bearerbox-host = 127.0.0.1
 bearerbox-port = {box}
@@ -76,6 +71,29 @@ omit-empty = true
 send-sender = true
 {url}
 """
+FAKE = """\
+group = smsc
+smsc = fake
+smsc-id = FAKE
+port = {port}
+connect-allow-ip = 127.0.0.1
+"""
+# As docs/kannel.md has it for an operator's line.
+SMPP = """\
+group = smsc
+smsc = smpp
+smsc-id = SMPP
+host = 127.0.0.1
+port = {port}
+transceiver-mode = true
+interface-version = 34
+smsc-username = motma
+smsc-password = smpp-pw
+system-type = ""
+source-addr-autodetect = true
+enquire-link-interval = 5
+reconnect-delay = 1
+"""
 HOOK = "http://127.0.0.1:{ours}/webhooks/kannel/" + HOOK_SECRET
 BY_GET = 'get-url = "{hook}/mo?from=%p&to=%P&text=%b&coding=%c&charset=%C&smsc=%i&ts=%t&id=%I"'
 BY_POST = 'post-url = "{hook}/mo?from=%p&to=%P&coding=%c&charset=%C&smsc=%i&ts=%t&id=%I"'
@@ -92,11 +110,11 @@ class Kannel:
 
 
 @contextmanager
-def run_kannel(directory: Path, *, by_post: bool, recode: bool) -> Iterator[Kannel]:
-    """Kannel, handing texts over by post-url or get-url, recoded to UTF-8 or as they come."""
+def run_kannel(directory: Path, *, by_post: bool, recode: bool, smsc: str = FAKE) -> Iterator[Kannel]:
+    """Kannel, handing texts over by post-url or get-url, recoded to UTF-8 or as they come; `smsc` is its line."""
     for program in ("bearerbox", "smsbox", FAKESMSC):
         assert shutil.which(program), f"{program} is missing: apt-get install kannel kannel-extras"
-    admin, box, smsc, sendsms, ours = free_ports(5)
+    admin, box, centre, sendsms, ours = free_ports(5)
     hook = HOOK.format(ours=ours)
     file = directory / "kannel.conf"
     file.write_text(
@@ -104,7 +122,7 @@ def run_kannel(directory: Path, *, by_post: bool, recode: bool) -> Iterator[Kann
             run=directory,
             admin=admin,
             box=box,
-            smsc=smsc,
+            smsc=smsc.format(port=centre),
             sendsms=sendsms,
             recode="true" if recode else "false",
             url=(BY_POST if by_post else BY_GET).format(hook=hook),
@@ -113,7 +131,7 @@ def run_kannel(directory: Path, *, by_post: bool, recode: bool) -> Iterator[Kann
     with _child(["bearerbox", str(file)], box), _child(["smsbox", str(file)], sendsms):
         yield Kannel(
             our_port=ours,
-            smsc_port=smsc,
+            smsc_port=centre,
             sendsms_url=f"http://127.0.0.1:{sendsms}/cgi-bin/sendsms",
             hook_url=f"http://127.0.0.1:{ours}",
         )
