@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -65,7 +66,7 @@ class OpenLoop:
 
     def __init__(self, host: str, port: int) -> None:
         self._address = host, port
-        self._free: list[_Line] = []
+        self._free: deque[_Line] = deque()  # the one free for longest first: silent ones are closed by the server
         self._queued: list[int] = []
         self._requests: Sequence[bytes] = ()
         self._ended: list[float] = []
@@ -84,7 +85,7 @@ class OpenLoop:
         for _ in range(CONNECTIONS):
             _, line = await loop.create_connection(lambda: _Line(self), *self._address)
             lines.append(line)
-        self._free = list(lines)
+        self._free = deque(lines)
         began = time.monotonic() + 0.1
         late = 0.0
         for number in range(len(requests)):
@@ -108,7 +109,7 @@ class OpenLoop:
 
     def _start(self, number: int) -> None:
         if self._free:
-            self._free.pop().ask(number, self._requests[number])
+            self._free.popleft().ask(number, self._requests[number])
         else:
             self._queued.append(number)
 
