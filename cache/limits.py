@@ -98,8 +98,8 @@ class _Allowances:
 
     def __init__(self, limit: Limit, most: int) -> None:
         self.limit = limit
-        self.each = limit.each
-        self.tolerance = limit.each * limit.burst + 1e-6  # a clock reading and back loses some nanoseconds
+        self.each = round(limit.each * 1e6) / 1e6  # whole microseconds, as Redis counts them
+        self.tolerance = self.each * limit.burst + 1e-6  # a clock reading and back loses some nanoseconds
         self._most = most
         self._spent_until: OrderedDict[str, float] = OrderedDict()
 

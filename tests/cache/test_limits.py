@@ -54,6 +54,15 @@ async def test_the_allowance_is_shared_by_all_processes(redis: RedisConnection, 
     assert (await one.take(Limit.parse("other", "5/hour"), PHONE)).allowed
 
 
+async def test_costs_that_just_fill_the_allowance_are_taken_however_quickly(
+    redis: RedisConnection, seal: Seal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis counts whole microseconds; what a process knows must be rounded as Redis does."""
+    monkeypatch.setattr("cache.limits.monotonic", lambda: 1000.0)  # no time goes by here
+    limits, limit = Limits(redis, seal), Limit.parse("spend", "2800/day")
+    assert [(await limits.take(limit, PHONE, 1400)).allowed for _ in range(3)] == [True, True, False]
+
+
 async def test_an_allowance_refills_with_time(redis: RedisConnection, seal: Seal) -> None:
     limits, limit = Limits(redis, seal), Limit.parse("fast", "20/second", burst=2)
     assert [(await limits.take(limit, PHONE)).allowed for _ in range(3)] == [True, True, False]
