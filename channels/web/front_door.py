@@ -170,7 +170,7 @@ class _Guest(asyncio.Protocol):
     def _answered(self, answer: asyncio.Task[bytes]) -> None:
         self._door.answers.discard(answer)
         self._answer = None
-        if answer.cancelled():
+        if answer.cancelled() or self._transport.is_closing():
             return  # whoever asked has gone
         if (error := answer.exception()) is not None:
             log.error("a look-up failed at the door", error=type(error).__qualname__, at=place(error))

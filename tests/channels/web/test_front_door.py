@@ -322,6 +322,9 @@ class Transport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
 
+    def is_closing(self) -> bool:
+        return "closed" in self.said
+
 
 async def test_a_client_that_does_not_read_is_not_asked_for_more(door: Door) -> None:
     guest, transport = door.front(), Transport()
@@ -332,6 +335,22 @@ async def test_a_client_that_does_not_read_is_not_asked_for_more(door: Door) -> 
     guest.pause_writing()
     guest.resume_writing()
     assert transport.said == ["pause", "resume"]
+    guest.connection_lost(None)
+
+
+async def test_nothing_is_written_to_a_connection_that_is_going(door: Door) -> None:
+    slow = SlowDesk(door.site)
+    guest, transport = door.front(), Transport()
+    assert isinstance(guest, asyncio.Protocol)
+    guest.connection_made(transport)
+    guest.data_received(PLAIN)
+    await slow.asked.wait()
+    (answer,) = door.front.answers
+    transport.said.append("closed")
+    slow.go.set()
+    await asyncio.wait({answer})
+    assert answer.result()
+    assert transport.written == b""
     guest.connection_lost(None)
 
 
