@@ -12,16 +12,16 @@ from channels.code_route import BY_CODE, WITH_PROOF, CodeRoute
 from channels.guesses import GuardedDesk
 from channels.web.duties import Completed
 from channels.web.enquiries import answer_to, understood
-from channels.web.headers import defaults
 from channels.web.ready import ReadyHead, ReadyResponse
-from channels.web.requests import small_body
-from channels.web.visitors import Visitors
 from domain.dossier import PublicDossier
 from domain.errors import Invalid, Malformed
 from domain.language import Language
 from domain.vietnamese import clean
 from lookup.disclosure import Answer
 from lookup.wording import next_step, next_step_of, stage_label, status_label
+from pages.headers import defaults
+from pages.requests import small_body
+from pages.visitors import Visitors
 
 LIMITED_ROUTES = frozenset({BY_CODE, WITH_PROOF})  # against the look-ups of one address
 MOST_READY = 20_000  # encoded answers per process, about 1.5 kB each

@@ -11,10 +11,10 @@ from channels.web.chat.talk import Talks
 from channels.web.devices.pages import DevicePages
 from channels.web.devices.proofs import PhoneProofs
 from channels.web.devices.wishes import PhoneWishes
-from channels.web.rendering import Pages
 from channels.web.scan.page import ScanPage
-from channels.web.visitors import Visitors
 from channels.web.widget.script import Widget
+from pages.rendering import Pages
+from pages.visitors import Visitors
 from service.wiring import Core
 
 PACKAGES = (

@@ -23,17 +23,17 @@ from channels.simulator.handsets import SIMULATED_NUMBER, Handsets
 from channels.simulator.pages import SimulatorPages
 from channels.web import pages as citizens_pages
 from channels.web.access_log import AccessLog
-from channels.web.assets import Assets
 from channels.web.duties import Duties
 from channels.web.front_door import FrontDoor
 from channels.web.pages import WebPages
-from channels.web.rendering import Pages
-from channels.web.visitors import Network, Visitors, networks
 from channels.web.widget.script import Widget
 from database.pool import Role
 from database.supervision import beside
 from domain.contact import ChannelName
 from lookup.coalescing import CoalescingWriter
+from pages.assets import Assets
+from pages.rendering import Pages
+from pages.visitors import Network, Visitors, networks
 from service.callbacks import callback_addresses
 from service.citizens import PACKAGES, CitizensCorner, offers
 from service.health import Dependency, Health

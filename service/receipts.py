@@ -3,8 +3,8 @@
 from channels.receipts.pages import ReceiptPages
 from channels.receipts.printing import Printing
 from channels.receipts.slip import WaysToAsk
-from channels.web.rendering import Pages
 from domain.civil_time import utc_now
+from pages.rendering import Pages
 from service.settings import Settings
 from service.wiring import Core
 

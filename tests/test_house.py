@@ -2,7 +2,18 @@
 
 from importlib.metadata import packages_distributions
 
-OURS = ["domain", "database", "lookup", "notifications", "feedback_intake", "cache", "channels", "service"]
+OURS = [
+    "domain",
+    "database",
+    "lookup",
+    "notifications",
+    "feedback_intake",
+    "cache",
+    "pages",
+    "channels",
+    "console",
+    "service",
+]
 
 
 def test_no_other_distribution_uses_our_names() -> None:

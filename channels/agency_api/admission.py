@@ -12,11 +12,11 @@ from aiohttp import web
 from cache.limits import Limit, Limits, Verdict
 from channels.agency_api.bodies import MAX_ITEMS, Room
 from channels.agency_api.callers import Caller, Callers
-from channels.web.problems import problem_json, problem_of
 from database.pool import Connection
 from domain.errors import Invalid, TooMany
 from lookup.api_keys import Scope
 from lookup.idempotency import GivenAnswer, OncePerKey
+from pages.problems import problem_json, problem_of
 
 LONGEST_IDEMPOTENCY_KEY = 255
 

@@ -40,8 +40,6 @@ from channels.agency_api.receipts import ReceiptCalls
 from channels.agency_api.tallies import Named, Tally, answer_to_one, error_said, item_error
 from channels.agency_api.understanding import Understanding
 from channels.receipts.printing import Printing
-from channels.web.rendering import Pages
-from channels.web.visitors import Visitors
 from database.pool import DATABASE_AWAY, Connection, Database, Role
 from domain.civil_time import utc_now
 from domain.errors import ServiceError, TooLarge
@@ -56,6 +54,8 @@ from lookup.sealing import Seal
 from lookup.sender_words import ApplicantKinds
 from notifications.callbacks.deliveries import Deliveries
 from notifications.callbacks.receivers import Receivers
+from pages.rendering import Pages
+from pages.visitors import Visitors
 
 log = structlog.get_logger()
 

@@ -9,11 +9,11 @@ from datetime import timedelta
 from aiohttp import hdrs, web
 
 from cache.limits import Limit, Limits
-from channels.web.visitors import Visitors
 from database.pool import DATABASE_AWAY, Database, Role
 from domain.errors import Forbidden, TooMany, Unauthenticated, Unavailable
 from lookup.api_keys import ApiKey, KeyKind, Scope, find_key, split, touch_keys
 from lookup.changes import Tenant
+from pages.visitors import Visitors
 
 REMEMBERED = 30.0  # seconds
 REMEMBERED_UNKNOWN = 5.0

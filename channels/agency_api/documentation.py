@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from channels.web.rendering import Pages
+from pages.rendering import Pages
 
 _METHODS = ("get", "post", "put", "delete", "options")
 

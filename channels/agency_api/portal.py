@@ -21,12 +21,12 @@ from channels.agency_api.portal_messages import Members, is_true
 from channels.agency_api.portal_sorting import PROGRESS, SYNC, PortalSorting
 from channels.agency_api.reading_back import ReadingBack
 from channels.agency_api.tallies import Tally
-from channels.web.problems import problem_of
 from database.pool import Connection
 from domain.errors import Invalid, Malformed, NotFound, TooLarge
 from lookup.api_keys import Scope
 from lookup.changes import Tenant
 from lookup.idempotency import GivenAnswer
+from pages.problems import problem_of
 
 LOOK_UP = "TraCuuHoSo"
 _SERVICES = MappingProxyType({name.lower(): name for name in (SYNC, PROGRESS, LOOK_UP)})

@@ -17,7 +17,6 @@ from channels.conversation.turn import Manner
 from channels.email.letters import WORDS, address_of, letter
 from channels.email.server import MailServer
 from channels.standard_webhooks import Verifier, key_of
-from channels.web.requests import small_body
 from database.pool import Database, Role
 from domain.civil_time import utc_now
 from domain.contact import Contact
@@ -30,6 +29,7 @@ from notifications.registered_emails import EMAIL
 from notifications.reports import Reports
 from notifications.settlement import LEFT
 from notifications.subscriptions import Subscriptions
+from pages.requests import small_body
 
 MOST_BODY = 32_768
 MOST_TOKEN = 1_000

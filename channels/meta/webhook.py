@@ -27,7 +27,6 @@ from channels.meta.settings import PREFIX, MetaSettings
 from channels.meta.whatsapp_events import of_whatsapp
 from channels.pictures import MOST_PICTURE, code_in
 from channels.side_by_side import side_by_side
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import Contact
 from domain.errors import Malformed, ServiceError, Unauthenticated
@@ -35,6 +34,7 @@ from domain.message import Incoming
 from domain.vietnamese import clean
 from lookup.sealing import Seal
 from notifications.reports import Reports
+from pages.requests import small_body
 
 PATH = "/webhooks/meta"
 SIGNATURE = "X-Hub-Signature-256"

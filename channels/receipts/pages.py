@@ -13,13 +13,13 @@ from channels.receipts.feed import CACHING, CONTENT_TYPE, etag, feed
 from channels.receipts.layout import a5
 from channels.receipts.painting import svg
 from channels.receipts.slip import CHECK_PATH, WaysToAsk, slip
-from channels.web.rendering import Pages
-from channels.web.requests import small_form
 from channels.web.views import answer_view
 from lookup.disclosure import Answer
 from lookup.receipt_tokens import ReceiptKeys
 from lookup.registry import Registry
 from lookup.wording import Words
+from pages.rendering import Pages
+from pages.requests import small_form
 
 PLACES = ("/r/{token}", "/R/{token}")  # some readers hand over an address in capitals
 PRINT_PLACE = "/r/{token}/in"

@@ -11,13 +11,13 @@ from channels.simulator.handsets import Handsets
 from channels.sms.numbers import is_mobile, sender_address
 from channels.sms.segments import PART, SINGLE
 from channels.web.live import Streams
-from channels.web.rendering import Pages
-from channels.web.requests import small_form
 from domain.contact import ChannelName, shown
 from domain.language import Language
 from domain.message import Choice, DeliveryState, IncomingKind
 from domain.vietnamese import clean
 from lookup.wording import Words, moment
+from pages.rendering import Pages
+from pages.requests import small_form
 
 PLACE = "/gia-lap"
 DEMO_PHONE = "+84901234567"

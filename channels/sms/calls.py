@@ -8,8 +8,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from aiohttp import web
 
-from channels.web.requests import small_body
 from domain.errors import Malformed
+from pages.requests import small_body
 
 MOST_CALL = 65_536  # bytes of a form or of JSON; a text of ten parts has about 15,000 when each letter is escaped
 FORM = "application/x-www-form-urlencoded"

@@ -11,12 +11,12 @@ from channels.channel import Heard, Opening, Surroundings
 from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
 from channels.standard_webhooks import Verifier, key_of
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.errors import Malformed
 from domain.message import Incoming
 from domain.vietnamese import clean
+from pages.requests import small_body
 
 MOST_BODY = 32_768  # bytes
 MOST_AGE = timedelta(days=7)  # a time given that is older, or lies ahead, is a clock gone wrong: ours counts

@@ -21,12 +21,12 @@ from channels.sms.calls import json_as, mended, our_id
 from channels.sms.gateway import SendingSettings, SmsGateway, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.received import received
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName
 from domain.errors import InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
 from domain.message import DeliveryState, HandedOver, Outgoing
 from notifications.reports import Reports
+from pages.requests import small_body
 
 API_URL = "https://api.infobip.com"
 MOST_BODY = 1_048_576  # bytes: a call brings a hundred reports, or more if the subscription says so

@@ -21,7 +21,6 @@ from channels.sms.gateway import SendingSettings, SmsGateway, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.numbers import sender_address
 from channels.sms.segments import fits_gsm7, from_gsm7
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.errors import InDoubt, Malformed
@@ -29,6 +28,7 @@ from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
 from domain.vietnamese import clean
 from lookup.sealing import Seal
 from notifications.reports import Reports
+from pages.requests import small_body
 
 MOST_TEXT = 16_384  # bytes of a message's body; a text of ten parts has 3,060 at most
 ALL_REPORTS = 31  # dlr-mask: delivered, failed, buffered, accepted and rejected by the SMSC

@@ -18,11 +18,11 @@ from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import MOST_CALL, json_as, mended
 from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
-from channels.web.requests import small_body
 from domain.contact import ChannelName
 from domain.errors import InDoubt, Malformed, ServiceError, TryLater, Undeliverable
 from domain.message import DeliveryState, HandedOver, Outgoing
 from notifications.reports import Reports
+from pages.requests import small_body
 
 API_URL = "https://api.speedsms.vn"
 RATE = 1.0  # calls a second: 60 a minute are taken

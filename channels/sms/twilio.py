@@ -28,12 +28,12 @@ from channels.sms.calls import FORM, JSON, MOST_CALL, first, json_as, our_id, pa
 from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.received import received
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName
 from domain.errors import Gone, InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
 from domain.message import DeliveryState, HandedOver, Outgoing
 from notifications.reports import Reports
+from pages.requests import small_body
 
 API_URL = "https://api.twilio.com"
 METHODS = frozenset({"sha1", "sha256"})

@@ -27,12 +27,12 @@ from channels.sms.manner import SMS_MANNER
 from channels.sms.parts import MOST_PARTS, Joiner, Part
 from channels.sms.received import received
 from channels.sms.segments import fits_gsm7
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName
 from domain.errors import InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
 from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
 from notifications.reports import Reports
+from pages.requests import small_body
 
 API_URL = "https://rest.nexmo.com"
 METHODS = frozenset({"sha256", "sha512"})  # md5 and sha1, which Vonage knows too, are refused

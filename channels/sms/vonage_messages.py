@@ -27,12 +27,12 @@ from channels.sms.manner import SMS_MANNER
 from channels.sms.received import received
 from channels.sms.segments import fits_gsm7
 from channels.sms.vonage import MOST_AGE, MOST_AHEAD, SendBy, VonageSettings
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName
 from domain.errors import InDoubt, Malformed, ServiceError, Unauthenticated
 from domain.message import DeliveryState, HandedOver, Outgoing
 from notifications.reports import Reports
+from pages.requests import small_body
 
 API_URL = "https://api.nexmo.com"
 

@@ -30,13 +30,13 @@ from channels.telegram.messages import keyboard, menu
 from channels.telegram.opening import TELEGRAM, TelegramSettings
 from channels.telegram.updates import KINDS, NOTHING, Meaning, meaning
 from channels.text_parts import all_of, parts
-from channels.web.requests import small_body
 from database.supervision import place
 from domain.civil_time import utc_now
 from domain.contact import Contact
 from domain.errors import Malformed, ServiceError, TryLater, Undeliverable
 from domain.language import Language
 from domain.message import HandedOver, Incoming, Outgoing
+from pages.requests import small_body
 
 PATH = "/webhooks/telegram"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - a header's name

@@ -18,10 +18,10 @@ from prometheus_client import CollectorRegistry, Gauge
 from cache.limits import Limit, Limits
 from channels.web.access_log import AccessLog
 from channels.web.figures import Figure, Figures
-from channels.web.headers import defaults
-from channels.web.problems import Problem, problem_bytes, problem_json, problem_of
-from channels.web.visitors import Visitor, Visitors
 from domain.errors import TooMany
+from pages.headers import defaults
+from pages.problems import Problem, problem_bytes, problem_json, problem_of
+from pages.visitors import Visitor, Visitors
 
 REQUEST_ID = web.RequestKey("request_id", bytes)  # 16 or 32 hexadecimal digits
 

@@ -15,8 +15,8 @@ from typing import Any, Protocol, cast
 
 import structlog
 
-from channels.web.visitors import Visitor, Visitors
 from database.supervision import place
+from pages.visitors import Visitor, Visitors
 
 _BEGINS = b"GET /api/v1/lookup/"
 _ENDS = b" HTTP/1.1"

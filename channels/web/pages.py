@@ -7,20 +7,20 @@ import msgspec
 from aiohttp import web
 
 from channels.guesses import GuardedDesk, ProofNeeded
-from channels.web.assets import Assets
 from channels.web.duties import REQUEST_ID
 from channels.web.enquiries import NotACode, Typed, TypedInstead, answer_to, understood
 from channels.web.live import Streams
-from channels.web.problems import Problem, problem_of
-from channels.web.rendering import Pages
-from channels.web.requests import small_form
 from channels.web.views import answer_view, wait_words
-from channels.web.visitors import Visitors
 from domain.dossier import PublicDossier
 from domain.errors import NotFound, TooMany, Unavailable
 from domain.vietnamese import clean
 from lookup.disclosure import Answer
 from lookup.wording import Words
+from pages.assets import Assets
+from pages.problems import Problem, problem_of
+from pages.rendering import Pages
+from pages.requests import small_form
+from pages.visitors import Visitors
 
 _WORDS = Words("channels.web")
 # Each version of the dossier behind a code, the present one first; never ends by itself. Nothing for an unknown code.

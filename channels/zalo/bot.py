@@ -19,12 +19,12 @@ from channels.conversation.turn import Manner
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.linked_pictures import LinkedPictures
 from channels.provider_call import ProviderAnswer, call_once, refused
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.errors import InDoubt, Invalid, Malformed, TryLater, Unauthenticated
 from domain.message import HandedOver, Incoming, Outgoing
 from domain.vietnamese import clean
+from pages.requests import small_body
 
 ZALO_BOT = ChannelName("zalo_bot")
 API_URL = "https://bot-api.zaloplatforms.com"

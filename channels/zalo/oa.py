@@ -18,7 +18,6 @@ from channels.channel import IGNORED, Heard, Opening, Surroundings
 from channels.conversation.turn import Manner
 from channels.hook_secrets import secrets_of
 from channels.linked_pictures import LinkedPictures
-from channels.web.requests import small_body
 from channels.zalo.account import ZaloAccount
 from channels.zalo.events import Event, EventKind, read
 from channels.zalo.refusals import FormRefused, OutsideWindow
@@ -33,6 +32,7 @@ from domain.errors import Malformed, Undeliverable
 from domain.message import Choice, DeliveryState, HandedOver, Incoming, IncomingKind, Outgoing
 from lookup.sealing import Seal
 from notifications.reports import Reports
+from pages.requests import small_body
 
 ZALO = ChannelName("zalo")
 MOST_BODY = 65_536  # bytes of an event

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from channels.web.problems import problem_json, problem_of
+from pages.problems import problem_json, problem_of
 
 
 @web.middleware

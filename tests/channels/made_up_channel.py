@@ -14,11 +14,11 @@ from channels.channel import Opening, Surroundings
 from channels.conversation.turn import Manner
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import call_once, refused
-from channels.web.requests import small_body
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.errors import Malformed, Unauthenticated
 from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
+from pages.requests import small_body
 
 PAGER = ChannelName("pager")
 

@@ -14,6 +14,7 @@ OURS = (
     "notifications",
     "feedback_intake",
     "cache",
+    "pages",
     "channels",
     "console",
     "service",

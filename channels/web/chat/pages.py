@@ -12,14 +12,14 @@ from cache.limits import Limit, Limits
 from channels.web.chat.channel import SESSION
 from channels.web.chat.talk import Line, Talks
 from channels.web.live import Streams
-from channels.web.rendering import Pages
-from channels.web.requests import small_form
-from channels.web.visitors import Visitors
 from domain.errors import TooMany
 from domain.language import Language
 from domain.message import Choice
 from domain.vietnamese import clean
 from lookup.wording import Words, moment
+from pages.rendering import Pages
+from pages.requests import small_form
+from pages.visitors import Visitors
 
 _WORDS = Words("channels.web.chat")
 

@@ -11,15 +11,15 @@ from cache.limits import Limit, Limits
 from channels.sms.numbers import is_mobile, sender_address
 from channels.web.devices.proofs import CODE_DIGITS, CODE_EXPIRY, DEVICE_EXPIRY, PhoneProofs
 from channels.web.devices.wishes import PhoneWishes
-from channels.web.rendering import Pages
-from channels.web.requests import small_form
 from channels.web.views import answer_view
-from channels.web.visitors import Visitors
 from domain.contact import shown
 from domain.errors import NotFound, TooMany
 from domain.vietnamese import clean
 from lookup.desk import LookupDesk
 from lookup.wording import Words
+from pages.rendering import Pages
+from pages.requests import small_form
+from pages.visitors import Visitors
 
 _WORDS = Words("channels.web.devices")
 

@@ -5,8 +5,8 @@ from functools import partial
 
 from aiohttp import web
 
-from channels.web.rendering import Pages
 from lookup.wording import Words
+from pages.rendering import Pages
 
 _WORDS = Words("channels.web.scan")
 

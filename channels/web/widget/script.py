@@ -17,9 +17,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from channels.code_route import BY_CODE
-from channels.web.assets import accepts_gzip
 from domain.language import Language
 from lookup.wording import Words
+from pages.assets import accepts_gzip
 
 _WORDS = Words("channels.web.widget")
 _PLACE_OF_WORDS = "const WORDS = {};"

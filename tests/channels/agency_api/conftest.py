@@ -20,11 +20,7 @@ from channels.agency_api.api import AgencyApi
 from channels.receipts.printing import Printing
 from channels.receipts.slip import WaysToAsk
 from channels.web.access_log import AccessLog
-from channels.web.assets import Assets
 from channels.web.duties import Duties
-from channels.web.problems import Problem, problem_json
-from channels.web.rendering import Pages
-from channels.web.visitors import Visitors
 from database.pool import Connection, Database, Role
 from domain.civil_time import utc_now
 from lookup.api_keys import KeyKind, Scope, create_key
@@ -34,6 +30,10 @@ from lookup.ingest import DossierWriter
 from lookup.receipt_tokens import ReceiptKeys
 from lookup.registry import Registry
 from lookup.sealing import Seal
+from pages.assets import Assets
+from pages.problems import Problem, problem_json
+from pages.rendering import Pages
+from pages.visitors import Visitors
 
 PACKAGES = ("channels.web", "channels.agency_api")
 AGENCY_ID = "SELECT id FROM agency WHERE code = $1 ORDER BY valid_from DESC LIMIT 1"

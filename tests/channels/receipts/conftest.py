@@ -17,15 +17,15 @@ from channels.receipts.pages import LIMITED_ROUTES, ReceiptPages
 from channels.receipts.printing import Printing, Wanted
 from channels.receipts.slip import Slip
 from channels.web.access_log import AccessLog
-from channels.web.assets import Assets
 from channels.web.duties import Duties
 from channels.web.pages import WebPages
-from channels.web.rendering import Pages
-from channels.web.visitors import Visitors
 from domain.civil_time import utc_now
 from domain.status import Status
 from lookup.changes import DossierFacts, Tenant
 from lookup.receipts import Receipts
+from pages.assets import Assets
+from pages.rendering import Pages
+from pages.visitors import Visitors
 from service.wiring import Core
 from tests.channels.receipts.sample_slips import CODE, DUE, FEW_WAYS, ISSUED
 

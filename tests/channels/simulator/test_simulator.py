@@ -15,13 +15,13 @@ from channels.open_channels import manners, reached
 from channels.simulator.gateway import Fault, Receipts
 from channels.simulator.handsets import Handsets
 from channels.simulator.pages import SimulatorPages
-from channels.web.assets import Assets
-from channels.web.rendering import Pages
 from database.pool import Role
 from domain.contact import ChannelName, Contact
 from domain.message import DeliveryState, Outgoing
 from domain.status import Status
 from notifications.reports import Reports
+from pages.assets import Assets
+from pages.rendering import Pages
 from service.wiring import Core
 from tests.channels.edge import edge
 from tests.channels.story import (

@@ -19,14 +19,14 @@ from channels.code_route import BY_CODE
 from channels.guesses import GuardedDesk
 from channels.public_api import PublicLookup
 from channels.web.access_log import AccessLog
-from channels.web.assets import Assets
 from channels.web.duties import Duties
 from channels.web.front_door import Lookups
 from channels.web.pages import WebPages
-from channels.web.rendering import Pages
-from channels.web.visitors import Visitors, networks
 from domain.dossier import PublicDossier
 from lookup.sealing import Seal
+from pages.assets import Assets
+from pages.rendering import Pages
+from pages.visitors import Visitors, networks
 from tests.channels.web.sample_answers import SampleDesk
 
 LIMITED = frozenset({"/tra-cuu", "/api/v1/lookup", "/api/v1/lookup/{code}"})
@@ -115,9 +115,9 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
             guarded = GuardedDesk(desk, limits)
             news = News(desk)
             at_hand: dict[str, PublicDossier] = {}
-            assets, visitors = Assets(), Visitors(seal, networks(trusted))
+            assets, visitors = Assets(("channels.web",)), Visitors(seal, networks(trusted))
             pages = WebPages(
-                pages=Pages(assets=assets, secure=secure),
+                pages=Pages(assets=assets, secure=secure, packages=("channels.web",)),
                 assets=assets,
                 desk=guarded,
                 watch=news.watch,

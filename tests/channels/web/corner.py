@@ -13,17 +13,17 @@ from channels.guesses import GuardedDesk
 from channels.public_api import PublicLookup
 from channels.simulator.gateway import SimulatedGateway
 from channels.web.access_log import AccessLog
-from channels.web.assets import Assets
 from channels.web.chat.channel import WebChat
 from channels.web.duties import Duties
 from channels.web.pages import WebPages
-from channels.web.rendering import Pages
-from channels.web.visitors import Visitors
 from channels.web.widget.script import Widget
 from database.supervision import beside
 from domain.contact import ChannelName
 from notifications.reports import Reports
 from notifications.sender import Sender
+from pages.assets import Assets
+from pages.rendering import Pages
+from pages.visitors import Visitors
 from service.citizens import PACKAGES, CitizensCorner, offers
 from service.wiring import Core
 from tests.channels.story import OUR_NUMBER, Citizen, Line, Office, make_inbox, running

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from channels.web.assets import Assets
+from pages.assets import Assets
 from tests.channels.web.conftest import Site
 from tests.channels.web.sample_answers import SAMPLES
 
@@ -34,7 +34,7 @@ async def test_the_first_visit_is_light(site: Site) -> None:
 
 
 async def test_files_are_kept_for_ever_and_change_their_name_instead(site: Site) -> None:
-    for path in Assets().paths():
+    for path in Assets(("channels.web",)).paths():
         response = await site.client.get(path)
         assert response.status == 200
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
@@ -42,7 +42,7 @@ async def test_files_are_kept_for_ever_and_change_their_name_instead(site: Site)
 
 
 async def test_files_are_sent_compressed_to_whom_takes_it(site: Site) -> None:
-    path = Assets().path("motma.css")
+    path = Assets(("channels.web",)).path("motma.css")
     plain = await site.client.get(path, headers={"Accept-Encoding": "identity"})
     packed = await site.client.get(path, headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in plain.headers
@@ -59,7 +59,7 @@ async def test_nothing_else_is_served(site: Site, path: str) -> None:
 
 
 def test_style_sheets_name_the_fonts_as_they_are_served() -> None:
-    assets = Assets()
+    assets = Assets(("channels.web",))
     style = assets.body("motma.css").decode()
     assert assets.path("fonts/be-vietnam-pro-400.woff2") in style
     assert 'url("fonts/' not in style

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from channels.web.assets import Assets
+from pages.assets import Assets
 from service.citizens import PACKAGES
 from service.wiring import Core
 from tests.channels.web.corner import Corner, open_corner

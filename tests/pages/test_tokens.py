@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-STYLE = files("channels.web").joinpath("static", "motma.css").read_text()
+STYLE = files("pages").joinpath("static", "motma.css").read_text()
 STATES = ("on-time", "waiting", "late", "closed")
 TEXT = [
     ("ink", "paper"),

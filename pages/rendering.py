@@ -8,9 +8,9 @@ from functools import partial
 from aiohttp import ETag, web
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from channels.web.assets import Assets, accepts_gzip
 from domain.language import Language
 from lookup.wording import Words
+from pages.assets import SHARED, Assets, accepts_gzip
 
 LANGUAGE_COOKIE = "lang"
 _ONE_YEAR = 365 * 86400
@@ -21,9 +21,9 @@ _OTHER = {Language.VIETNAMESE: Language.ENGLISH, Language.ENGLISH: Language.VIET
 class Pages:
     """Renders the templates of some packages in the reader's language.
 
-    Every template finds `say(key, **values)` (words of channels.web), `language`, `other_language`, `language_url`,
-    `static(name)` and `offers`: which ways beside the look-up there are (`scan`, `chat`, `mine`). A page with
-    words of its own passes them, e.g. `words=partial(Words("channels.sms").say, language)`.
+    Every template finds `say(key, **values)` (words of the first package), `language`, `other_language`,
+    `language_url`, `static(name)` and `offers`: which ways beside the look-up there are (`scan`, `chat`, `mine`).
+    A page with words of its own passes them, e.g. `words=partial(Words("channels.sms").say, language)`.
     Templates of all packages share one set of names.
     """
 
@@ -32,13 +32,13 @@ class Pages:
         *,
         assets: Assets,
         secure: bool,
-        packages: Sequence[str] = ("channels.web",),
+        packages: Sequence[str],
         offers: frozenset[str] = frozenset(),
     ) -> None:
         self._secure = secure
-        self._words = Words("channels.web")
+        self._words = Words(packages[0])
         self._environment = Environment(
-            loader=ChoiceLoader([PackageLoader(package) for package in packages]),
+            loader=ChoiceLoader([PackageLoader(package) for package in (SHARED, *packages)]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 
 from aiohttp import web
 
+SHARED = "pages"
 # What may be served, and as what; a file of any other kind in `static/` (a licence, a note) stays there.
 _KINDS = {
     "css": "text/css; charset=utf-8",
@@ -34,11 +35,12 @@ class Asset:
 
 
 class Assets:
-    """The `static/` folders of some packages, served under /static/ by names that change with the content."""
+    """The `static/` folders of this package and of others, served by names that change with their content."""
 
-    def __init__(self, packages: Sequence[str] = ("channels.web",)) -> None:
+    def __init__(self, packages: Sequence[str] = ()) -> None:
         self._by_name: dict[str, Asset] = {}
-        found = {name: item for package in packages for name, item in _walk(files(package).joinpath("static"), "")}
+        folders = [files(package).joinpath("static") for package in (SHARED, *packages)]
+        found = {name: item for folder in folders for name, item in _walk(folder, "")}
         # Style sheets last: they name other files.
         for name in sorted(found, key=lambda name: (name.endswith(".css"), name)):
             body = found[name].read_bytes()

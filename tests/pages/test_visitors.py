@@ -3,8 +3,8 @@
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from channels.web.visitors import Visitors, networks
 from lookup.sealing import Seal
+from pages.visitors import Visitors, networks
 
 
 class Peer:

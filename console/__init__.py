@@ -1,0 +1,1 @@
+"""The officers' console: accounts, sessions, and the pages offices work on."""

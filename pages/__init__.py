@@ -1,0 +1,1 @@
+"""How a page is made, whoever it is for: templates, static files, style, headers, reading what a request carries."""
