@@ -1,6 +1,6 @@
 """The civil day and clock of Vietnam (UTC+7, no daylight saving)."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 CIVIL_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -14,3 +14,8 @@ def utc_now() -> datetime:
 def civil_day(at: datetime) -> date:
     """The calendar day in Vietnam on which the instant `at` (aware) falls."""
     return at.astimezone(CIVIL_ZONE).date()
+
+
+def start_of_day(day: date) -> datetime:
+    """The instant at which the civil `day` begins in Vietnam."""
+    return datetime.combine(day, time(), CIVIL_ZONE)
