@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from channels.conversation.auto_replies import echoes
 from channels.conversation.turn import REMEMBERED_FOR, TALKED_ABOUT_FOR, Manner, Remembered, Said, Told, Turn
 from database.pool import Connection
 from domain.contact import Contact
@@ -16,14 +17,16 @@ from lookup.sealing import Seal
 
 MOST_ALIKE = 3  # of the same words from one sender within LOOP_WINDOW, those answered
 MOST_AUTOMATIC = 2  # texts by machines from one sender within AUTOMATIC_WINDOW, those answered
+MOST_UNCLEAR = 3  # texts in which nothing was understood, one after another, those answered
 LOOP_WINDOW = timedelta(minutes=10)
 AUTOMATIC_WINDOW = timedelta(hours=24)
 LOOKED_BACK = 50  # messages of one sender that are compared at most
+REPLIES_COMPARED = 5  # of ours within LOOP_WINDOW, with what a machine may only repeat
 MOST_FOLLOWED = 3  # dossiers a person follows that the conversation is told of
 
 # What is known of the sender: the conversation and how old it is, a stop of all notices, the phone, what
-# it follows and was told of last, how often it said these words just now, or a machine spoke, and its replies of late,
-# with when the first of each goes out of mind.
+# it follows and was told of last, how often it said these words just now, or a machine spoke, what we replied just now,
+# and how many replies there were of late, with when the first of each goes out of mind.
 RECALL = """
     SELECT c.language, CASE WHEN c.expires_at > now() THEN c.state_sealed END AS state_sealed,
            coalesce(now() - (c.expires_at - $8::interval), '100 years'::interval) AS age,
@@ -34,6 +37,12 @@ RECALL = """
                    ORDER BY s.changed_at DESC LIMIT $9) AS followed,
            told.code AS told_code, told.proven AS told_proven, told.ago AS told_after,
            heard.alike, heard.alike_until, heard.automatic,
+           ARRAY (SELECT m.text_sealed
+                    FROM (SELECT e.id FROM inbound e
+                           WHERE e.sender_digest = $1 AND e.id < $2 AND e.recorded_at > $4 - $5::interval
+                           ORDER BY e.id DESC LIMIT $11) e
+                   CROSS JOIN LATERAL (SELECT r.text_sealed FROM message r
+                                        WHERE r.inbound_id = e.id AND r.text_sealed IS NOT NULL OFFSET 0) m) AS replies,
            replied.hour, replied.hour_until, replied.day, replied.day_until
       FROM (SELECT $1::bytea AS digest, $4::timestamptz AS at) d
       LEFT JOIN conversation c ON c.contact_digest = d.digest
@@ -110,10 +119,14 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Whether a person gets a reply. `silent`: why not; `pause`: this one, and then none for a while."""
+    """Whether a person gets a reply. `silent`: why not; `pause`: this one, and then none for a while.
+
+    `automatic`: no person, but a machine that says so, or repeats what we say.
+    """
 
     silent: str | None = None
     pause: Pause | None = None
+    automatic: bool = False
 
 
 class Memory:
@@ -138,7 +151,9 @@ class Memory:
             TALKED_ABOUT_FOR,
             MOST_FOLLOWED,
             AUTOMATIC_WINDOW,
+            REPLIES_COMPARED,
         )
+        automatic = heard.automatic or echoes(heard.text, map(self._seal.open, known["replies"]))
         phone = known["phone_sealed"]
         remembered = self._remembered(known["state_sealed"])
         if known["age"] > REMEMBERED_FOR:
@@ -157,7 +172,7 @@ class Memory:
             else None,
             followed=tuple(known["followed"]),
         )
-        return said, _standing(known, self._by_sms if manner.brief else self._in_chats, automatic=heard.automatic)
+        return said, _standing(known, self._by_sms if manner.brief else self._in_chats, automatic=automatic)
 
     async def keep(self, connection: Connection, contact_digest: bytes, turn: Turn) -> None:
         """Keep what `turn` remembers, and its language."""
@@ -172,20 +187,21 @@ class Memory:
 
 
 def _standing(known: Mapping[str, Any], limits: ReplyLimits, *, automatic: bool) -> Standing:
+    silent, pause = None, None
     hour, day, alike = known["hour"], known["day"], known["alike"]
     if alike >= MOST_ALIKE:
-        return Standing(silent="the same words too often")
-    if automatic and known["automatic"] >= MOST_AUTOMATIC:
-        return Standing(silent="a machine speaks")
-    if hour >= limits.an_hour or day >= limits.a_day:
-        return Standing(silent="too many replies")
-    if 0 < day == limits.a_day - 1:
-        return Standing(pause=Pause(until=known["day_until"], same=False))
-    if 0 < hour == limits.an_hour - 1:
-        return Standing(pause=Pause(until=known["hour_until"], same=False))
-    if alike == MOST_ALIKE - 1:
-        return Standing(pause=Pause(until=known["alike_until"], same=True))
-    return Standing()
+        silent = "the same words too often"
+    elif automatic and known["automatic"] >= MOST_AUTOMATIC:
+        silent = "a machine speaks"
+    elif hour >= limits.an_hour or day >= limits.a_day:
+        silent = "too many replies"
+    elif 0 < day == limits.a_day - 1:
+        pause = Pause(until=known["day_until"], same=False)
+    elif 0 < hour == limits.an_hour - 1:
+        pause = Pause(until=known["hour_until"], same=False)
+    elif alike == MOST_ALIKE - 1:
+        pause = Pause(until=known["alike_until"], same=True)
+    return Standing(silent=silent, pause=pause, automatic=automatic)
 
 
 def _phone_of(sender: Contact, manner: Manner) -> str | None:

@@ -24,7 +24,7 @@ from channels.conversation.turn import (
     Turn,
     UnlinkPhone,
 )
-from channels.conversation_memory import BY_SMS, Heard, Memory, ReplyLimits
+from channels.conversation_memory import BY_SMS, MOST_UNCLEAR, Heard, Memory, ReplyLimits
 from channels.linked_phones import LinkedPhones, LinkSource
 from channels.recording import Recorder
 from database.pool import Connection, Database, Role
@@ -55,7 +55,7 @@ LEASE = """
               recorded_at, kind, automatic"""
 # Only the holder of the newest lease may write the outcome.
 SETTLE = """
-    UPDATE inbound SET handled_at = now(), failure = $3
+    UPDATE inbound SET handled_at = now(), failure = $3, automatic = automatic OR coalesce($4, false)
      WHERE id = $1 AND attempts = $2 AND handled_at IS NULL RETURNING id"""
 RETRY = "UPDATE inbound SET run_at = now() + $3, failure = $4 WHERE id = $1 AND attempts = $2 AND handled_at IS NULL"
 FIND_DOSSIER = "SELECT dossier_id FROM dossier_code WHERE code = $1 AND NOT test"
@@ -207,8 +207,11 @@ class Inbox:
         turn = await self._conversation.answer(said)
         if pause := standing.pause:
             turn = self._conversation.pausing(turn, pause.until, same=pause.same, brief=manner.brief)
+        elif turn.remember.unclear == MOST_UNCLEAR:
+            turn = self._conversation.hinting(turn, brief=manner.brief)
+        silent = standing.silent or ("nothing understood" if turn.remember.unclear > MOST_UNCLEAR else None)
         # What was asked for is done in any case: a 'stop' counts however many messages came before it.
-        await self._settle(message, turn, silent=standing.silent)
+        await self._settle(message, turn, silent=silent, automatic=standing.automatic)
 
     def _sender(self, message: _Leased) -> Contact:
         return Contact(channel=ChannelName(message.channel), address=self._seal.open(message.sender_sealed))
@@ -216,10 +219,12 @@ class Inbox:
     def _manner(self, sender: Contact) -> Manner:
         return self._manners.get(sender.channel, Manner())
 
-    async def _settle(self, message: _Leased, turn: Turn | None, *, silent: str | None = None) -> None:
+    async def _settle(
+        self, message: _Leased, turn: Turn | None, *, silent: str | None = None, automatic: bool = False
+    ) -> None:
         """The end of a message, in one commit: handled, its acts done, its reply queued, what matters remembered."""
         async with self._database.transaction(Role.WORKER) as connection:
-            if await connection.fetchval(SETTLE, message.inbound_id, message.attempts, silent) is None:
+            if await connection.fetchval(SETTLE, message.inbound_id, message.attempts, silent, automatic) is None:
                 return  # another process holds it now
             await self._note_presence(connection, message)
             if turn is not None:
@@ -312,7 +317,7 @@ class Inbox:
         except (Unsealable, ValueError):  # the key is gone, or a newer version's channel: nobody to write to
             apologise = False
         async with self._database.transaction(Role.WORKER) as connection:
-            if await connection.fetchval(SETTLE, message.inbound_id, message.attempts, what) is None:
+            if await connection.fetchval(SETTLE, message.inbound_id, message.attempts, what, None) is None:
                 return
             if apologise:
                 language = Language.VIETNAMESE

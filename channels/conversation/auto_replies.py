@@ -1,6 +1,7 @@
 """Texts that say of themselves that a machine wrote them: two machines must not talk for ever (guarantee G44)."""
 
 import re
+from collections.abc import Iterable
 
 from domain.vietnamese import folded
 from lookup.code_finder import find
@@ -30,6 +31,8 @@ _PATTERN = re.compile(rf"\b(?:{'|'.join(_SAYS_SO)})\b")
 _MARKS = re.compile(r"[^\w\s]+")
 _DIGITS = re.compile(r"[0-9]+")
 _FEWEST_LETTERS = 20
+_FEWEST_REPEATED = 12  # more than a command and a code have
+_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 def says_automatic(text: str) -> bool:
@@ -39,6 +42,23 @@ def says_automatic(text: str) -> bool:
 
 def alike(text: str) -> str:
     """What texts have in common that differ in a time or a number only; a text with a code is like itself alone."""
-    if sum(map(str.isalpha, text)) < _FEWEST_LETTERS or not _DIGITS.search(text) or find(text, limit=1):
+    if _letters(text) < _FEWEST_LETTERS or not _DIGITS.search(text) or find(text, limit=1):
         return text
     return _DIGITS.sub("0", text)
+
+
+def echoes(text: str, ours: Iterable[str]) -> bool:
+    """Whether `text` repeats one of `ours`, cut short or with more around it; not for a code, which people repeat."""
+    said = _bare(text)
+    if _letters(said) < _FEWEST_REPEATED:
+        return False
+    return any(said in sent or (_letters(sent) >= _FEWEST_REPEATED and sent in said) for sent in map(_bare, ours))
+
+
+def _bare(text: str) -> str:
+    """What is left of it on the worst of wires: letters without accents, and digits."""
+    return _NO_LETTERS.sub("", folded(text))
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))

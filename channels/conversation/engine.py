@@ -38,7 +38,7 @@ from domain.language import Language
 from domain.message import Choice, IncomingKind
 from feedback_intake.filing import FeedbackKind
 from feedback_intake.numbers import new_number, number_in
-from lookup.code_finder import ReadingKind, find, read
+from lookup.code_finder import Reading, ReadingKind, find, read
 from lookup.wording import moment
 
 # What is always answered in the same words: their key, what is done, and what may be tapped then (label, words).
@@ -87,6 +87,11 @@ class Conversation:
 
     async def answer(self, said: Said) -> Turn:
         """The turn `said` leads to. Raises only what the desk raises, e.g. `Unavailable`."""
+        turn = await self._turn(said)
+        unclear = 0 if turn.clear else said.remembered.unclear + 1
+        return replace(turn, remember=replace(turn.remember, unclear=unclear))
+
+    async def _turn(self, said: Said) -> Turn:
         try:
             if said.kind is IncomingKind.JOINED:
                 return self._simple(said, Verb.WELCOME)
@@ -100,11 +105,19 @@ class Conversation:
         except TooMany:
             return self._replies.turn(said, "look_up.too_many_tries")
 
+    def hinting(self, turn: Turn, *, brief: bool) -> Turn:
+        """`turn`, saying that more words of that kind will not be answered, and what will."""
+        return self._longer(turn, WORDS.say(turn.language, "pause.unclear"), brief=brief)
+
     def pausing(self, turn: Turn, until: datetime, *, same: bool, brief: bool) -> Turn:
         """`turn`, saying that the next message, or only the `same` words, will be answered no earlier than `until`."""
-        gap = " " if brief else "\n"
         then = moment(until + timedelta(minutes=1), turn.language)  # no seconds are told
         words = WORDS.say(turn.language, "pause.same" if same else "pause", moment=then)
+        return self._longer(turn, words, brief=brief)
+
+    @staticmethod
+    def _longer(turn: Turn, words: str, *, brief: bool) -> Turn:
+        gap = " " if brief else "\n"
         return replace(turn, reply=f"{turn.reply}{gap}{words}")
 
     def apology(self, language: Language) -> str:
@@ -170,7 +183,7 @@ class Conversation:
         ):
             return turn
         if not reading.candidates:
-            return await self._without_a_code(said, text) or self._looking_up.unreadable(said, reading)
+            return await self._without_a_code(said, text, reading)
         if asked is Asked.CODE_TO_FOLLOW:
             return await self._following.follow(said, text)
         if asked is Asked.CODE_TO_MUTE:
@@ -178,11 +191,13 @@ class Conversation:
         sent_back = len(find(text, limit=2)) > len(codes)
         return await self._looking_up.one(said, reading, sent_back=sent_back)
 
-    async def _without_a_code(self, said: Said, text: str) -> Turn | None:
-        """Asking how the dossier at hand stands, or telling something about it. None when it is neither."""
-        if said.remembered.asked is not Asked.YES_TO_FEEDBACK and asks_progress(text) and formal_in(text) is None:
-            return await self._looking_up.again(said)
-        return await self._complaining.free_text(said, text)
+    async def _without_a_code(self, said: Said, text: str, reading: Reading) -> Turn:
+        """Asking how the dossier at hand stands, or telling something about it, or nothing that we understand."""
+        asks = said.remembered.asked is not Asked.YES_TO_FEEDBACK and asks_progress(text) and formal_in(text) is None
+        if asks and (turn := await self._looking_up.again(said)):
+            return turn
+        turn = await self._complaining.free_text(said, text) or self._looking_up.unreadable(said, reading)
+        return replace(turn, clear=False)
 
     async def _own_phone(self, said: Said) -> Turn:
         """The platform vouches for the number: from now on its dossiers need no proof here."""

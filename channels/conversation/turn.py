@@ -58,7 +58,7 @@ class Remembered:
     `code`: the dossier talked about, and `others`, further readings of what was typed for it; both may name dossiers
     that do not exist: remembering only those that do would tell which do. `told`: something was said of it. `several`:
     dossiers, where it was more than one. `offered`: what the numbers 1, 2, … of the last text stand for. `draft`: words
-    that may become feedback.
+    that may become feedback. `unclear`: how many messages in a row were neither a command nor a code nor an answer.
     """
 
     code: str | None = None
@@ -70,6 +70,7 @@ class Remembered:
     offered: tuple[str, ...] = ()
     draft: str = field(default="", repr=False)
     score: int = 0
+    unclear: int = 0
 
     def later(self) -> "Remembered":
         """What is left of it after `REMEMBERED_FOR`."""
@@ -181,7 +182,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What one message leads to. The acts, the reply and what is remembered take effect together or not at all."""
+    """What one message leads to. The acts, the reply and what is remembered take effect together or not at all.
+
+    `clear`: False where the message was neither a command nor a code nor an answer to a question of ours.
+    """
 
     reply: str = field(repr=False)
     language: Language
@@ -189,6 +193,7 @@ class Turn:
     choices: tuple[Choice, ...] = ()
     remember: Remembered = Remembered()
     shown: Shown | None = None
+    clear: bool = True
 
 
 class Desk(Protocol):

@@ -16,6 +16,7 @@ from channels.conversation_memory import BY_SMS, ReplyLimits
 from channels.guesses import GuardedDesk
 from channels.inbound import Handling, Inbox
 from channels.recording import Recorder
+from channels.sms.plain import plain
 from database.pool import Database, Role, open_database
 from domain.contact import ChannelName, Contact
 from domain.errors import Unavailable
@@ -220,6 +221,7 @@ async def test_the_same_words_again_and_again_are_answered_three_times(core: Cor
         ["Tin nhắn tự động: tôi đang họp.", "Xin cảm ơn, đây là tin nhắn tự động.", "Trả lời tự động lần {}"],
         ["I am out of office until Monday", "Auto-reply: driving now", "Automatic response {}"],
         ["Chung toi da nhan duoc tin cua quy khach luc {}:05", "Chung toi da nhan duoc tin cua quy khach luc {}:17"],
+        [f"Moi quy khach ghe tham cua hang {shop}" for shop in ("A", "B", "C", "D", "E", "F")],
     ],
 )
 async def test_a_machine_that_answers_us_is_cut_off_whatever_it_says(core: Core, texts: list[str]) -> None:
@@ -233,6 +235,38 @@ async def test_a_machine_that_answers_us_is_cut_off_whatever_it_says(core: Core,
         await inbox.heard(incoming(f"HS {CODE}", number=12))
         rows = await all_handled(core, 13)
     assert rows[-1]["failure"] is None
+
+
+@pytest.mark.parametrize("echo", ["{}", "{:.50}", "Ban vua gui: {} (10:05)"])
+async def test_a_machine_that_repeats_what_we_say_is_cut_off(core: Core, echo: str) -> None:
+    """G44: our own words hold a code, so that each of them would be answered as a question of its own."""
+    inbox = make_inbox(core)
+    async with working(inbox):
+        await inbox.heard(incoming(f"HS {CODE}"))
+        for number in range(2, 9):
+            await all_handled(core, number - 1)
+            await inbox.heard(incoming(plain(echo.format((await replies(core))[-1])), number=number))
+        rows = await all_handled(core, 8)
+        answered = sum(row["failure"] is None for row in rows) - 1
+        assert 0 < answered <= 3
+        await inbox.heard(incoming(CODE, number=9))
+        rows = await all_handled(core, 9)
+    assert rows[-1]["failure"] is None
+
+
+async def test_a_person_who_asks_after_the_same_dossier_all_day_is_answered(core: Core, database_url: str) -> None:
+    """By its code, or by sending our own answer back hours later."""
+    inbox = make_inbox(core)
+    owner = await asyncpg.connect(database_url)
+    async with working(inbox):
+        for number in range(8):
+            text = f"HS {CODE}" if number % 2 == 0 else (await replies(core))[-1]
+            await inbox.heard(incoming(text, number=number))
+            await all_handled(core, number + 1)
+            await owner.execute("UPDATE inbound SET recorded_at = recorded_at - interval '3 hours'")
+        rows = await all_handled(core, 8)
+    await owner.close()
+    assert [row["failure"] for row in rows] == [None] * 8
 
 
 async def test_different_codes_in_the_same_words_are_no_machine(core: Core) -> None:

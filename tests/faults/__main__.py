@@ -113,7 +113,7 @@ PROOFS: dict[str, Proofs] = {
         ("any_signature",),
     ),
     "G44": Proofs(
-        partial(pumped, texts=500, insistent=2, machines=20),
+        partial(pumped, texts=500, insistent=2, machines=21),
         partial(pumped, texts=5_000, insistent=20, machines=200),
         partial(pumped, texts=10_000, insistent=50, machines=500),
         ("machines_answered", "no_reply_limits", "anybody_texted", "no_money_caps"),

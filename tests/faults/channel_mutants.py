@@ -11,7 +11,7 @@ from typing import Any
 import redis.asyncio as redis
 from aiohttp import web
 
-from channels import conversation_memory, hook_secrets, open_channels, standard_webhooks
+from channels import conversation_memory, hook_secrets, inbound, open_channels, standard_webhooks
 from channels.conversation import answers
 from channels.inbound import Inbox
 from channels.sms import allowances, generic, routing
@@ -97,6 +97,7 @@ def newest_secret_only() -> None:
 def machines_answered() -> None:
     """G44: what is said again and again, or by a machine, is answered like anything else."""
     conversation_memory.MOST_ALIKE = conversation_memory.MOST_AUTOMATIC = sys.maxsize
+    setattr(inbound, "MOST_UNCLEAR", sys.maxsize)
 
 
 def no_reply_limits() -> None:

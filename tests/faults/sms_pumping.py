@@ -22,14 +22,24 @@ PUMPED = (*("+8433",) * 6, "+8435", "+8456", "+8470", "+8486")  # where most of 
 PREFIX_CAP, CAP = 35_000, 70_000  # đồng within any one day
 MOBILE = re.compile(r"\+84[35789][0-9]{8}")
 AN_HOUR_LATER = "UPDATE inbound SET handled_at = handled_at - interval '61 minutes'"
-# What machines say to whatever they are sent, and how often that is answered at most. An echo says two things: our
-# answer to a person, then our answer to that, which it repeats.
+MOST_IN_A_LOOP = 3
+# What machines say to whatever they are sent.
 MACHINES = {
-    "says so": ("Xin loi, toi dang ban. Day la tin nhan tu dong.", 3),
-    "the same": ("Cam on quy khach da lien he. Chung toi da ghi nhan.", 3),
-    "with a time": ("He thong da nhan tin cua quy khach luc {time} va se xu ly trong thoi gian som nhat.", 3),
-    "echo": ("{text}", 4),
+    "says so": "Xin loi, toi dang ban. Day la tin nhan tu dong.",
+    "the same": "Cam on quy khach da lien he. Chung toi da ghi nhan.",
+    "with a time": "He thong da nhan tin cua quy khach luc {time} va se xu ly trong thoi gian som nhat.",
+    "echo": "{text}",
+    "echo, cut short": "{text:.60}",
+    "echo, with more": "Ban vua gui: {text} ({time})",
+    "never the same": "{other}",
 }
+NEVER_THE_SAME = (
+    "Cua hang xin chao quy khach",
+    "Moi quy khach ghe tham trang cua chung toi",
+    "Chuc quy khach mot ngay tot lanh",
+    "Nhan vien dang chuan bi don hang",
+    "Hom nay giam gia moi mat hang",
+)
 
 
 async def pumped(*, texts: int, insistent: int, machines: int, mutant: str = NO_MUTANT) -> Evidence:
@@ -87,8 +97,11 @@ async def _talked_with_machines(
         if phone not in ours:
             return
         said[phone] += 1
-        words, _ = list(MACHINES.values())[ours[phone] % len(MACHINES)]
-        words = words.format(time=f"{said[phone] % 24:02d}:{said[phone] * 7 % 60:02d}", text=text)
+        words = list(MACHINES.values())[ours[phone] % len(MACHINES)].format(
+            time=f"{said[phone] % 24:02d}:{said[phone] * 7 % 60:02d}",
+            text=text,
+            other=NEVER_THE_SAME[said[phone] % len(NEVER_THE_SAME)],
+        )
         reply = asyncio.create_task(callers.call(by_kannel(phone, words, next(numbers))))
         replies.add(reply)
         reply.add_done_callback(replies.discard)
@@ -109,8 +122,8 @@ async def _talked_with_machines(
         for number, kind in enumerate(MACHINES)
     }
     evidence.figures |= {"machines": machines, "answers to one that": by_kind}
-    for kind, (_, most) in MACHINES.items():
-        evidence.expect(by_kind[kind] <= most, f"{by_kind[kind]} answers to one machine ({kind})")
+    for kind in MACHINES:
+        evidence.expect(by_kind[kind] <= MOST_IN_A_LOOP, f"{by_kind[kind]} answers to one machine ({kind})")
     evidence.need(len(said) == machines, "not every machine was spoken to")
 
 

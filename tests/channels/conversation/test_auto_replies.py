@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.conversation.auto_replies import alike, says_automatic
+from channels.conversation.auto_replies import alike, echoes, says_automatic
 from channels.conversation.formal_words import formal_in
 from feedback_intake.filing import Formal
 
@@ -38,6 +38,25 @@ def test_texts_that_differ_in_a_time_only_are_alike() -> None:
     assert alike("cho toi hoi ho so H05.16-261102-0001") != alike("cho toi hoi ho so H05.16-261102-0002")
 
 
+OURS = "HS H05.16-261102-0001: đang giải quyết, đúng hạn. Hỏi: 02223822016. Đủ: gửi 4 số cuối SĐT."
+
+
+@pytest.mark.parametrize(
+    ("text", "repeated"),
+    [
+        ("HS H05.16-261102-0001: dang giai quyet, dung han. Hoi: 02223822016. Du: gui 4 so cuoi SDT.", True),
+        ("HS H05.16-261102-0001: dang giai quyet, dun", True),
+        (f"Re: {OURS} > 10:05", True),
+        ("H05.16-261102-0001", False),
+        ("HS H05.16-261102-0001", False),
+        ("HS H05.16-261102-0001: sao cho lau the, da qua han tu tuan truoc", False),
+        ("", False),
+    ],
+)
+def test_our_own_words_are_told_from_what_a_person_asks(text: str, *, repeated: bool) -> None:
+    assert echoes(text, ["", "Đã ghi nhận.", OURS]) is repeated
+
+
 @pytest.mark.parametrize(
     ("text", "formal"),
     [
@@ -57,4 +76,5 @@ def test_words_of_formal_complaints_and_denunciations(text: str, formal: Formal 
 def test_any_text_is_judged(text: str) -> None:
     assert says_automatic(text) in {True, False}
     assert alike(text) is not None
+    assert echoes(text, [text[:100], text]) in {True, False}
     assert formal_in(text) in {None, *Formal}

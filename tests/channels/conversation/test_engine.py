@@ -162,7 +162,7 @@ async def test_digits_in_a_long_sentence_are_a_proof_only_where_a_word_says_so()
 async def test_free_words_without_anything_before_them_get_help() -> None:
     chat = Chat()
     assert (await chat.says("bao gio toi co ket qua")).startswith("Khong thay ma ho so trong tin.")
-    assert chat.last.remember == Remembered()
+    assert chat.last.remember == Remembered(unclear=1)
 
 
 async def test_free_words_after_a_newer_notice_are_about_its_dossier() -> None:
