@@ -9,7 +9,7 @@ from itertools import islice
 import asyncpg
 
 from bench import store
-from bench.changes import Changes, Sent, newest, send, uniform
+from bench.changes import LANES, Changes, Sent, newest, send, uniform
 from bench.measuring import Setting, interleaved, median, ms, ratio_of_rounds
 from bench.programs import Program, WrongAnswers, shorten
 from bench.report import Finding, say
@@ -59,7 +59,7 @@ def _batch_finding(setting: Setting, sent: Sent, *, raw: float, wal: int) -> Fin
     return Finding(
         bench="ingest",
         name="ingest batches",
-        what=f"{sent.items:,} transactions over HTTP (POST /api/v1/dossiers and /events, 500 a call, 2 connections; "
+        what=f"{sent.items:,} transactions over HTTP (POST /api/v1/dossiers and /events, 500 a call, {LANES} connections; "
         f"30 % new dossiers, 70 % changes of any of {setting.dossiers:,}), validated, history and outbox, fsync on",
         goal=f"≤ {allowed:.0f} s",
         measured=f"{sent.seconds:.1f} s = {sent.per_second:,.0f}/s = {sent.per_second / raw:.2f} of raw COPY "
