@@ -59,8 +59,9 @@ def _batch_finding(setting: Setting, sent: Sent, *, raw: float, wal: int) -> Fin
     return Finding(
         bench="ingest",
         name="ingest batches",
-        what=f"{sent.items:,} transactions over HTTP (POST /api/v1/dossiers and /events, 500 a call, {LANES} connections; "
-        f"30 % new dossiers, 70 % changes of any of {setting.dossiers:,}), validated, history and outbox, fsync on",
+        what=f"{sent.items:,} transactions over HTTP (POST /api/v1/dossiers and /events, 500 a call, {LANES} "
+        f"connections; 30 % new dossiers, 70 % changes of any of {setting.dossiers:,}), validated, history and outbox, "
+        "fsync on",
         goal=f"≤ {allowed:.0f} s",
         measured=f"{sent.seconds:.1f} s = {sent.per_second:,.0f}/s = {sent.per_second / raw:.2f} of raw COPY "
         f"({raw:,.0f} rows/s); {sent.server_cpu / sent.items * 1e6:.0f} µs of web CPU and "
