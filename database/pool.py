@@ -16,16 +16,19 @@ Pool: TypeAlias = Any
 
 
 class Role(StrEnum):
-    """The database roles of migration 0001; the service works as one of them and owns nothing."""
+    """The database roles of migrations 0001 and 0016; the service works as one of them and owns nothing."""
 
     APP = "motma_app"
     PUBLIC = "motma_public"
     CITIZEN = "motma_citizen"
     WORKER = "motma_worker"
     OPERATOR = "motma_operator"
+    GATE = "motma_gate"
+    CONSOLE = "motma_console"
 
 
 _PLANNED_ONCE = frozenset({Role.APP, Role.PUBLIC, Role.CITIZEN})
+_OPENED_LATE = frozenset({Role.OPERATOR, Role.GATE, Role.CONSOLE})  # when somebody asks for them
 
 # A statement that runs longer than a citizen waits is of no use to anybody (docs/decisions/0004).
 STATEMENT_LIMIT = timedelta(seconds=2)
@@ -67,6 +70,8 @@ class PoolSizes:
     citizen: int = 2
     worker: int = 10  # the inbox answers eight texts at once and records others meanwhile, in two lanes
     operator: int = 1
+    gate: int = 2
+    console: int = 3
 
     def of(self, role: Role) -> int:
         """The most connections `role` may hold in this process."""
@@ -124,7 +129,7 @@ class _TidyConnection(asyncpg.Connection):  # type: ignore[misc]
 async def _connect_pool(url: str, role: Role, size: int, application: str) -> Pool:
     return await asyncpg.create_pool(
         url,
-        min_size=0 if role is Role.OPERATOR else 1,
+        min_size=0 if role in _OPENED_LATE else 1,
         max_size=size,
         connection_class=_TidyConnection,
         command_timeout=(STATEMENT_LIMIT + timedelta(seconds=3)).total_seconds(),
