@@ -9,6 +9,9 @@ from tests.channels.story import CODE, SECRET
 from tests.channels.web.corner import Corner
 
 OURS = ".from-us .said"
+# How many lines each code and phone number takes.
+LINES = """() => [...document.querySelectorAll('.unbroken')]
+    .map((e) => Math.round(e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)))"""
 
 
 async def says(page: Page, text: str) -> None:
@@ -28,6 +31,16 @@ async def test_it_looks_right(open_window: OpenPage, corner: Corner, width: int,
     await expect(page.locator(OURS)).to_have_count(3)
     await expect(page.locator("#choices button")).not_to_have_count(0)
     await looks_right(page)
+    assert await page.evaluate(LINES) == [1] * await page.locator(".unbroken").count()
+
+
+async def test_a_code_too_long_for_a_line_wraps_and_nothing_runs_out(open_window: OpenPage) -> None:
+    page = await open_window(width=320)
+    await page.goto("/chat")
+    await says(page, f"THEO DOI {'H05.16-' * 8}20261102")
+    await expect(page.locator(".from-person .unbroken")).to_have_count(1)
+    await looks_right(page)
+    assert max(await page.evaluate(LINES)) > 1
 
 
 async def test_an_answer_comes_without_loading_the_page(open_window: OpenPage) -> None:

@@ -15,6 +15,7 @@ from tests.browser.conftest import looks_right, windows
 from tests.channels.story import CODE
 from tests.channels.web.corner import Corner, open_corner
 
+LINES = "all => all.map((e) => Math.round(e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)))"
 FIELD, SAID = ".motma input", ".motma .said"
 
 
@@ -90,6 +91,7 @@ async def test_under_a_strict_policy_it_answers_in_place(
         await expect(page.locator(SAID)).to_contain_text("Đúng hạn" if language == "vi" else "On time")
         await expect(page.locator(SAID)).to_contain_text(CODE)
         await looks_right(page)
+        assert await page.locator(f"{SAID} .whole").evaluate_all(LINES) == [1, 1]
         link = page.locator(f"{SAID} a").last
         assert (await link.get_attribute("href") or "").startswith(f"{agency.ours}/tra-cuu?code={CODE}")
         assert await link.get_attribute("target") == "_blank"

@@ -12,6 +12,7 @@ from cache.limits import Limit, Limits
 from channels.web.chat.channel import SESSION
 from channels.web.chat.talk import Line, Talks
 from channels.web.live import Streams
+from channels.web.unbroken import unbroken
 from domain.errors import TooMany
 from domain.language import Language
 from domain.message import Choice
@@ -119,6 +120,7 @@ class ChatPages:
             headers=_NEVER_KEPT,
             language_url=f"/chat?lang={self._pages.other_language(request)}",
             words=partial(_WORDS.say, language),
+            unbroken=unbroken,
             lines=[(line, moment(line.at, language)) for line in lines],
             choices=newest.choices if newest else _beginnings(language) if not lines else (),
             waiting=bool(lines) and not lines[-1].ours,

@@ -81,8 +81,8 @@
     tell(
       make("p", { className: "head" }, [stage_label, timing].filter(Boolean).join(". ") + "."),
       next,
-      make("p", {}, agency.name, agency.phone && ". ", number && make("a", { href: `tel:${number}` }, agency.phone)),
-      make("p", { className: "quiet" }, `${code}. ${words.as_of} ${time}.${fresh ? "" : ` ${words.stale}`}`),
+      make("p", {}, agency.name, agency.phone && ". ", number && make("a", { href: `tel:${number}`, className: "whole" }, agency.phone)),
+      make("p", { className: "quiet" }, make("span", { className: "whole" }, code), `. ${words.as_of} ${time}.${fresh ? "" : ` ${words.stale}`}`),
       see(code),
     );
   }
@@ -100,6 +100,7 @@ input { flex: 1 1 14rem; min-width: 0; min-height: 3rem; box-sizing: border-box;
 button { flex: none; min-height: 3rem; padding: .5rem 1.25rem; font: inherit; font-weight: 600; color: #fff; background: #0b5d66; border: 2px solid #0b5d66; border-radius: .5rem; cursor: pointer }
 button:hover { background: #084850; border-color: #084850 }
 button[disabled] { opacity: .6 }
+.whole { display: inline-block; max-width: 100% }
 a { color: inherit; text-underline-offset: .2em }
 :focus-visible { outline: 3px solid; outline-offset: 2px }
 .said:not(:empty) { margin-top: 1rem }

@@ -66,7 +66,8 @@ class Person:
     @property
     def lines(self) -> list[str]:
         """What was said, ours and theirs, oldest first."""
-        return re.findall(r'<p class="said">(.*?)</p>', self.html, re.DOTALL)
+        said = re.findall(r'<p class="said">(.*?)</p>', self.html, re.DOTALL)
+        return [re.sub(r'<span class="unbroken">(.*?)</span>', r"\1", line) for line in said]
 
     @property
     def choices(self) -> list[tuple[str, str]]:
