@@ -63,7 +63,7 @@ async def open_site(
         senders = channels.senders()
         simulated = _simulated(settings, core, inbox, senders) if settings.development else None
         if simulated is not None:
-            senders |= simulated.gateways
+            senders |= simulated.senders()
         await stack.enter_async_context(_admin(settings, worker))
         if "dispatcher" in roles:
             names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)

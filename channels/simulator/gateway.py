@@ -16,6 +16,7 @@ import structlog
 from channels.channel import Heard
 from channels.sms.plain import plain
 from channels.sms.segments import Segments, segments
+from channels.zalo.templates import Template
 from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.errors import Gone, InDoubt, ServiceError, TryLater, Undeliverable
@@ -25,6 +26,7 @@ from notifications.reports import Reports
 MOST_PHONES = 50
 MOST_TEXTS = 100  # on one screen
 FLOOD_PAUSE = timedelta(seconds=5)
+DAY = timedelta(days=1)
 
 log = structlog.get_logger()
 
@@ -37,6 +39,12 @@ class Fault(StrEnum):
     NO_ANSWER = "no_answer"  # taken, and the answer lost
     REFUSED = "refused"
     BLOCKED = "blocked"  # the person has blocked us
+    NOBODY = "nobody"  # no account belongs to this phone
+    QUOTA = "quota"  # the day's allowance is used up
+
+
+ALWAYS = (Fault.FLOOD, Fault.UNREACHABLE, Fault.NO_ANSWER, Fault.REFUSED, Fault.BLOCKED)
+BY_PHONE = (Fault.NOBODY, Fault.QUOTA, Fault.FLOOD, Fault.UNREACHABLE, Fault.NO_ANSWER)  # of templates to a phone
 
 
 class Receipts(StrEnum):
@@ -46,6 +54,7 @@ class Receipts(StrEnum):
     TWICE = "twice"
     FAILED = "failed"
     NEVER = "never"
+    LATE = "late"  # when somebody at the page says so
 
 
 _REPORTED: Mapping[Receipts, tuple[tuple[DeliveryState, str], ...]] = {
@@ -53,6 +62,7 @@ _REPORTED: Mapping[Receipts, tuple[tuple[DeliveryState, str], ...]] = {
     Receipts.TWICE: ((DeliveryState.DELIVERED, "delivered"), (DeliveryState.DELIVERED, "delivered")),
     Receipts.FAILED: ((DeliveryState.ON_ITS_WAY, "accepted"), (DeliveryState.FAILED, "undelivered")),
     Receipts.NEVER: (),
+    Receipts.LATE: ((DeliveryState.DELIVERED, "delivered"),),
 }
 
 
@@ -62,7 +72,8 @@ class ShownText:
 
     `message_id` is our row for what we sent, None for what the person sent; `gateway_id` is the provider's own number.
     `event` names something that happened beside the words: `joined`, `left`, a fault. `facts` are the parts of a
-    template, which stands where free words may no longer go.
+    template, which stands where free words may no longer go, and `template` is its number if it has one. `owed`: its
+    report waits for somebody to let it go.
     """
 
     gateway_id: str
@@ -75,6 +86,8 @@ class ShownText:
     choices: tuple[Choice, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict, repr=False)
     event: str = ""
+    template: str = ""
+    owed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +104,7 @@ class SimulatedGateway:
     """Sends to people who exist in this process only, and reports each text as a real provider would.
 
     `window` is how long after the person's last words free words may go, None for ever; `buttons`: whether screens show
-    choices as such.
+    choices as such. `template`: where nothing else is taken, and nobody writes; its parameters are what screens show.
     """
 
     concurrency = 8
@@ -107,9 +120,11 @@ class SimulatedGateway:
         window: timedelta | None = None,
         buttons: bool = True,
         accented: bool = False,
+        template: Template | None = None,
+        changed: Callable[[str], None] = lambda address: None,  # noqa: ARG005
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`number` is the one people text, or the account they write to."""
+        """`number` is the one people text, or the account they write to; `changed` hears whose screen has changed."""
         self.reaches = channel
         self.name = "simulator" if channel == ChannelName.SMS else f"simulator-{channel}"
         self.number = number
@@ -117,6 +132,9 @@ class SimulatedGateway:
         self._buttons = buttons
         self._heard = heard
         self._reports = reports
+        self.faults = ALWAYS if template is None else BY_PHONE
+        self._template = template
+        self._changed = changed
         self._accented = accented or channel != ChannelName.SMS
         self._clock = clock
         self._started = clock().strftime("%y%m%d%H%M%S%f")
@@ -164,7 +182,7 @@ class SimulatedGateway:
             )
         except BaseException:
             self._phones[phone].remove(sent)
-            self._tell(phone)
+            self.tell(phone)
             raise
 
     async def send(self, message: Outgoing) -> HandedOver:
@@ -176,10 +194,7 @@ class SimulatedGateway:
         conditions = self.conditions(address)
         fault, conditions.fault = conditions.fault, None
         self._refuse(address, conditions, fault)
-        templated = self._window_is_over(message, conditions)
-        if templated and not message.facts:
-            self._happened(address, "outside_window")
-            raise Undeliverable("Outside the window only templates are taken.")
+        parameters = self._parameters(message, conditions)
         text = message.text if self._accented else plain(message.text)
         shown = ShownText(
             gateway_id=self._next_id(),
@@ -190,16 +205,24 @@ class SimulatedGateway:
             message_id=message.message_id,
             state=DeliveryState.HANDED_OVER,
             choices=message.choices if self._buttons else (),
-            facts={name: value for name, value in message.facts.items() if value} if templated else {},
+            facts=parameters,
+            template=self._template.number if self._template else "",
+            owed=conditions.receipts is Receipts.LATE,
         )
         self._show(address, shown)
-        task = asyncio.create_task(self._report(address, shown, conditions.receipts))
-        self._reporting.add(task)
-        task.add_done_callback(self._reporting.discard)
+        if not shown.owed:
+            self._begin_report(address, shown, conditions.receipts)
         if fault is Fault.NO_ANSWER:
             self._happened(address, fault)
             raise InDoubt("The provider did not answer.")
         return HandedOver(provider_id=shown.gateway_id)
+
+    def report_late(self, phone: str, gateway_id: str) -> None:
+        """Let the report go that is owed for a message to `phone`."""
+        for text in self.screen(phone):
+            if text.gateway_id == gateway_id and text.owed:
+                self._change(phone, replace(text, owed=False))
+                self._begin_report(phone, text, Receipts.LATE)
 
     async def changes(self, phone: str) -> AsyncGenerator[None, None]:
         """Something at once, and whenever the screen of `phone` has changed since."""
@@ -234,10 +257,31 @@ class SimulatedGateway:
             case Fault.REFUSED:
                 self._happened(address, fault)
                 raise Undeliverable("The provider answered 400.")
+            case Fault.NOBODY:
+                self._happened(address, fault)
+                raise Undeliverable("The provider answered that no account has this phone.")
+            case Fault.QUOTA:
+                self._happened(address, fault)
+                raise TryLater("The provider answered that the allowance is used up.", after=DAY)
             case Fault.BLOCKED:
                 conditions.left = True
                 self._happened(address, fault)
                 raise Gone("The person has blocked us.")
+
+    def _parameters(self, message: Outgoing, conditions: Conditions) -> Mapping[str, str]:
+        """Those of a template, where one must stand for free words. Raises `Undeliverable`."""
+        if self._template is None and not self._window_is_over(message, conditions):
+            return {}
+        if not message.facts:
+            self._happened(message.to.address, "outside_window")
+            raise Undeliverable("Only templates are taken.")
+        if self._template is None:
+            return {name: value for name, value in message.facts.items() if value}
+        try:
+            return self._template.filled(message.facts)
+        except Undeliverable:
+            self._happened(message.to.address, Fault.REFUSED)
+            raise
 
     def _window_is_over(self, message: Outgoing, conditions: Conditions) -> bool:
         if self.window is None:
@@ -245,16 +289,21 @@ class SimulatedGateway:
         last = message.last_heard
         return conditions.window_closed or last is None or self._clock() - last > self.window
 
-    async def _report(self, phone: str, shown: ShownText, receipts: Receipts) -> None:
+    def _begin_report(self, phone: str, shown: ShownText, receipts: Receipts) -> None:
+        task = asyncio.create_task(self._report(phone, shown.message_id, shown.gateway_id, receipts))
+        self._reporting.add(task)
+        task.add_done_callback(self._reporting.discard)
+
+    async def _report(self, phone: str, message_id: int | None, gateway_id: str, receipts: Receipts) -> None:
         for state, word in _REPORTED[receipts]:
             try:
-                await self._reports.report(
-                    route=self.name, state=state, provider_word=word, message_id=shown.message_id
-                )
+                await self._reports.report(route=self.name, state=state, provider_word=word, message_id=message_id)
             except (ServiceError, OSError) as error:
-                log.warning("simulated report lost", message_id=shown.message_id, error=type(error).__qualname__)
+                log.warning("simulated report lost", message_id=message_id, error=type(error).__qualname__)
                 return
-            self._change(phone, shown.gateway_id, state)
+            shown = next((text for text in self.screen(phone) if text.gateway_id == gateway_id), None)
+            if shown is not None:
+                self._change(phone, replace(shown, state=state))
 
     def _next_id(self) -> str:
         """Unlike any of an earlier start: the store remembers those."""
@@ -281,16 +330,19 @@ class SimulatedGateway:
         if len(self._phones) > MOST_PHONES:
             self._phones.popitem(last=False)
         screen.append(text)
-        self._tell(phone)
+        self.tell(phone)
 
-    def _change(self, phone: str, gateway_id: str, state: DeliveryState) -> None:
-        screen = self._phones.get(phone)
-        for place, text in enumerate(screen or ()):
-            if screen is not None and text.gateway_id == gateway_id:
-                screen[place] = replace(text, state=state)
-                self._tell(phone)
+    def _change(self, phone: str, changed: ShownText) -> None:
+        """Show `changed` where the text of that number stood."""
+        screen = self._phones.get(phone, deque())
+        for place, text in enumerate(screen):
+            if text.gateway_id == changed.gateway_id:
+                screen[place] = changed
+                self.tell(phone)
                 return
 
-    def _tell(self, phone: str) -> None:
+    def tell(self, phone: str) -> None:
+        """Wake whoever watches the screen of `phone`."""
+        self._changed(phone)
         for changed in self._watchers.get(phone, ()):
             changed.set()

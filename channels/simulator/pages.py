@@ -6,11 +6,12 @@ from functools import partial
 
 from aiohttp import web
 
-from channels.simulator.gateway import Fault, Receipts, ShownText, SimulatedGateway
+from channels.simulator.gateway import Conditions, Receipts, ShownText, SimulatedGateway
 from channels.simulator.handsets import Handsets
 from channels.sms.numbers import is_mobile, sender_address
 from channels.sms.segments import PART, SINGLE
 from channels.web.live import Streams
+from channels.web.unbroken import unbroken
 from domain.contact import ChannelName, shown
 from domain.language import Language
 from domain.message import Choice, DeliveryState, IncomingKind
@@ -30,6 +31,17 @@ _COMING_AND_GOING = (IncomingKind.JOINED, IncomingKind.LEFT, IncomingKind.OWN_PH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lever:
+    """What can be done at one provider: the page shows it by the name of its channel."""
+
+    way: str
+    conditions: Conditions
+    faults: tuple[tuple[str, str], ...]
+    receipts: tuple[tuple[str, str], ...]
+    hours: int  # of the window; 0 where there is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bubble:
     """One text as the page shows it. `facts` is what the provider saw of it; `template` the parts of a template."""
 
@@ -41,6 +53,9 @@ class Bubble:
     delivered: bool
     facts: tuple[tuple[str, str], ...]
     template: tuple[tuple[str, str], ...]
+    number: str  # of the template
+    way: str  # the channel it came by
+    owed: str  # the gateway's number where the report waits to be let go
     choices: tuple[Choice, ...]
 
 
@@ -104,15 +119,18 @@ class SimulatorPages:
     async def arrange(self, request: web.Request) -> web.Response:
         """POST /gia-lap/nha-mang: what the provider does with the next message, its receipts, its window."""
         form = await small_form(request)
-        gateway = self._gateway(form.get("kenh", ""))
-        conditions = gateway.conditions(self._address(request, gateway))
+        page = self._gateway(form.get("kenh", ""))
+        gateway = next((one for one in self._of_page(page) if one.reaches == form.get("qua", "")), page)
+        address = self._address(request, gateway)
+        conditions = gateway.conditions(address)
+        gateway.report_late(address, form.get("report", ""))
         if "fault" in form:
-            conditions.fault = next((fault for fault in Fault if fault == form["fault"]), None)
+            conditions.fault = next((fault for fault in gateway.faults if fault == form["fault"]), None)
         if "receipts" in form:
             conditions.receipts = next((kind for kind in Receipts if kind == form["receipts"]), conditions.receipts)
         if "window" in form:
             conditions.window_closed = form["window"] == "closed"
-        return _back_to(gateway)
+        return _back_to(page)
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """GET /gia-lap/live?kenh=…: an event `changed` whenever the screen has."""
@@ -125,6 +143,11 @@ class SimulatorPages:
         gateways = self._handsets.gateways
         return gateways.get(ChannelName(channel)) or next(iter(gateways.values()))
 
+    def _of_page(self, gateway: SimulatedGateway) -> tuple[SimulatedGateway, ...]:
+        """All whose messages are seen on the page of `gateway`."""
+        beside = self._handsets.beside.get(gateway.reaches)
+        return (gateway,) if beside is None else (gateway, beside)
+
     def _address(self, request: web.Request, gateway: SimulatedGateway) -> str:
         return self._handsets.address(gateway.reaches, _phone_of(request))
 
@@ -133,13 +156,11 @@ class SimulatorPages:
     def _shown(self, request: web.Request, gateway: SimulatedGateway, *, wrong_number: bool = False) -> web.Response:
         language, phone = self._pages.language(request), _phone_of(request)
         channel, say = gateway.reaches, partial(_WORDS.say, language)
-        address = self._address(request, gateway)
-        screen = gateway.screen(address)
-        sent = sum(text.segments.count for text in screen if text.message_id is not None)
+        seen = [(text, one) for one in self._of_page(gateway) for text in one.screen(self._address(request, one))]
+        sent = sum(text.segments.count for text, _ in seen if text.message_id is not None)
         known = [self._handsets.phone(channel, other) for other in gateway.phones()]
         others = dict.fromkeys((DEMO_PHONE, STRANGERS_PHONE, *known))
         other_language = self._pages.other_language(request)
-        conditions = gateway.conditions(address)
         return self._pages.render(
             request,
             "simulator.html",
@@ -147,24 +168,34 @@ class SimulatorPages:
             headers={"Cache-Control": "no-store"},
             language_url=f"{PLACE}?kenh={channel}&lang={other_language}",
             words=say,
+            unbroken=unbroken,
             channel=channel,
             channels=[(name, _name_of(name, language)) for name in self._handsets.gateways],
             phone=shown(phone),
             others=[shown(other) for other in others if other != phone],
             number=gateway.number,
-            bubbles=[self._bubble(text, language, address, gateway) for text in screen],
+            bubbles=[
+                self._bubble(text, language, self._address(request, one), one)
+                for text, one in sorted(seen, key=lambda each: each[0].at)
+            ],
             sms=channel == ChannelName.SMS,
             segments_sent=sent,
             total=_money(sent * self._price),
             price=_money(self._price),
             examples=EXAMPLES,
             wrong_number=wrong_number,
-            conditions=conditions,
             shares_phone=not self._handsets.knows_phone(channel),
-            windowed=gateway.window is not None,
+            levers=[self._lever(one, self._address(request, one), language) for one in self._of_page(gateway)],
+        )
+
+    def _lever(self, gateway: SimulatedGateway, address: str, language: Language) -> Lever:
+        say = partial(_WORDS.say, language)
+        return Lever(
+            way=gateway.reaches,
+            conditions=gateway.conditions(address),
+            faults=tuple((fault, say(f"fault.{fault}")) for fault in gateway.faults),
+            receipts=tuple((kind, say(f"receipts.{kind}")) for kind in Receipts),
             hours=round(gateway.window.total_seconds() / 3600) if gateway.window else 0,
-            faults=[(fault, say(f"fault.{fault}")) for fault in Fault],
-            receipts=[(kind, say(f"receipts.{kind}")) for kind in Receipts],
         )
 
     def _bubble(self, text: ShownText, language: Language, address: str, gateway: SimulatedGateway) -> Bubble:
@@ -183,6 +214,9 @@ class SimulatorPages:
             delivered=text.state is None or text.state is DeliveryState.DELIVERED,
             facts=tuple((say(f"fact.{key}"), value) for key, value in facts),
             template=tuple(text.facts.items()),
+            number=text.template,
+            way=gateway.reaches,
+            owed=text.gateway_id if text.owed else "",
             choices=text.choices,
         )
 

@@ -15,10 +15,12 @@ from channels.open_channels import manners, reached
 from channels.simulator.gateway import Fault, Receipts
 from channels.simulator.handsets import Handsets
 from channels.simulator.pages import SimulatorPages
+from channels.zalo.zns import ZNS
 from database.pool import Role
 from domain.contact import ChannelName, Contact
 from domain.message import DeliveryState, Outgoing
 from domain.status import Status
+from notifications.ladder import set_ladder
 from notifications.reports import Reports
 from pages.assets import Assets
 from pages.rendering import Pages
@@ -52,7 +54,7 @@ async def handsets(core: Core, inbox: Inbox) -> AsyncIterator[Handsets]:
     handsets = Handsets(
         reached(), manners=manners(), heard=inbox.heard, reports=Reports(core.database), number=OUR_NUMBER
     )
-    async with running(core, inbox, dict(handsets.gateways)):
+    async with running(core, inbox, handsets.senders()):
         yield handsets
     await handsets.close()
 
@@ -77,7 +79,7 @@ async def page(browser: Client, channel: str = "sms") -> str:
     """What the page shows now."""
     response = await browser.get("/gia-lap", params={"kenh": channel})
     assert response.status == 200
-    return unescape(await response.text())
+    return unescape(re.sub(r'<span class="unbroken">(.*?)</span>', r"\1", await response.text()))
 
 
 async def test_a_text_from_the_page_is_answered_on_the_page(line: Line, office: Office, browser: Client) -> None:
@@ -333,6 +335,40 @@ async def test_outside_the_window_only_templates_arrive(handsets: Handsets, brow
     await citizen.says("TRO GIUP")
     await settled(line.core, DeliveryState.FAILED)
     assert "lời tự do bị từ chối" in await page(browser, ZALO)
+
+
+async def by_zns_first(line: Line) -> None:
+    """The office tells people by ZNS, and where that fails by SMS."""
+    await line.office.files()
+    async with line.core.database.transaction(Role.OPERATOR) as operator:
+        await set_ladder(operator, line.office.tenant.agency_id, ["zns", "sms"])
+
+
+async def test_templates_to_a_phone_are_seen_beside_the_chat_and_a_late_report_on_a_click(
+    handsets: Handsets, browser: Client, line: Line
+) -> None:
+    await by_zns_first(line)
+    zns = Citizen(gateway=handsets.beside[ZALO], phone=PHONE)
+    await browser.post("/gia-lap/nha-mang", data={"kenh": ZALO, "qua": ZNS, "receipts": Receipts.LATE})
+    await line.office.moves(to=Status.COMPLETED)
+    told = await zns.receives()
+    assert told.facts["ma_ho_so"] == CODE
+    assert all(0 < len(value) <= 200 for value in told.facts.values())
+    shown = await page(browser, ZALO)
+    assert "Tin ZNS, mẫu 100000" in shown
+    assert "Cổng đã nhận" in shown
+    await browser.post("/gia-lap/nha-mang", data={"kenh": ZALO, "qua": ZNS, "report": told.gateway_id})
+    await settled(line.core, DeliveryState.DELIVERED)
+    assert "Đã đến máy" in await page(browser, ZALO)
+    assert line.citizen(PHONE).received() == []
+
+
+async def test_who_has_no_zalo_is_told_by_sms(handsets: Handsets, browser: Client, line: Line) -> None:
+    await by_zns_first(line)
+    await browser.post("/gia-lap/nha-mang", data={"kenh": ZALO, "qua": ZNS, "fault": Fault.NOBODY})
+    await line.office.moves(to=Status.COMPLETED)
+    assert CODE in await line.citizen(PHONE).hears()
+    assert "Số này không dùng Zalo" in await page(browser, ZALO)
 
 
 @pytest.mark.parametrize("sent", ["fault=x&receipts=x&window=x&kenh=x", "what=x", "kenh=%00", "a=1&" * 11, "%ff=%ff"])
