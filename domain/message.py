@@ -64,11 +64,13 @@ class Outgoing:
 class HandedOver:
     """A provider took the message; `provider_id` is its own name for it, if it gave one.
 
-    `route` is set where a sender chooses between routes: the one it went by.
+    `route` is set where a sender chooses between routes: the one it went by. `dong` is what it costs, where the sender
+    can reckon it.
     """
 
     provider_id: str | None
     route: str | None = None
+    dong: int | None = None
 
 
 class DeliveryState(IntEnum):
@@ -106,4 +108,5 @@ class MessageKind(StrEnum):
     REPLY = "reply"
     STATUS_CHANGED = "status_changed"
     DEADLINE = "deadline"  # a due date that comes or has passed
+    FEEDBACK = "feedback"  # what became of what a person filed
     CODE = "code"  # a one-time code that the person is waiting for

@@ -60,7 +60,7 @@ _HELD_AFTER = """(
 CLAIM = f"""
     WITH judged AS (
         UPDATE message m
-           SET (state, attempts, faults, lane, run_at, settled_at, held_at, expires_at) = (
+           SET (state, attempts, faults, lane, run_at, settled_at, held_at, expires_at, claimed_at) = (
                SELECT CASE WHEN v.verdict < 10 THEN 0 ELSE v.verdict END,
                       m.attempts + CASE v.verdict WHEN 10 THEN 1 ELSE 0 END,
                       v.faults,
@@ -71,7 +71,8 @@ CLAIM = f"""
                       CASE WHEN v.verdict = 2 OR (v.verdict = 10 AND m.held_at IS NOT NULL) THEN now()
                            ELSE m.held_at END,
                       CASE v.verdict WHEN 2 THEN greatest(m.expires_at, v.full_until + interval '24 hours')
-                                     ELSE m.expires_at END
+                                     ELSE m.expires_at END,
+                      CASE v.verdict WHEN 10 THEN m.claimed_at || now() ELSE m.claimed_at END
                  FROM (SELECT f.faults, f.full_until, CASE
                            WHEN m.expires_at <= now() THEN 60
                            WHEN f.faults >= $6 THEN 63

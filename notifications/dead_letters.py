@@ -27,11 +27,19 @@ SUMMARY = """
 # As new, but for its number of leases, which fences off whoever may still hold an old one. Whether there is still
 # something to tell, and whether its person wants it, is decided at the claim as always.
 REPLAY = """
-    WITH again AS (
+    WITH ended AS (
+        SELECT m.id, m.settled_at, m.attempts, m.state, m.route, m.failure
+          FROM message m WHERE m.id = ANY ($1::bigint[]) AND m.state IN (63, 70) AND m.kind <> 'code' FOR UPDATE),
+    kept AS (
+        INSERT INTO message_step (message_id, at, attempt, state, replayed, route, reason)
+        SELECT e.id, t.at, e.attempts, t.state, t.replayed, e.route, t.reason
+          FROM ended e CROSS JOIN LATERAL (VALUES (coalesce(e.settled_at, now()), e.state, false, e.failure),
+                                                  (now(), 0::smallint, true, NULL)) t (at, state, replayed, reason)),
+    again AS (
         UPDATE message m
            SET state = 0, faults = 0, doubts = 0, lane = CASE m.lane WHEN 3 THEN 1 ELSE m.lane END, run_at = now(),
                expires_at = now() + $2, settled_at = NULL
-         WHERE m.id = ANY ($1::bigint[]) AND m.state IN (63, 70) AND m.kind <> 'code'
+          FROM ended e WHERE m.id = e.id
         RETURNING m.id)
     SELECT id, pg_notify('motma_outbox', '') FROM again"""
 

@@ -274,7 +274,8 @@ class Dispatcher:
                     called = True
                     taken = await line.sender.send(message)
                     line.outage.answered()
-                    outcome, route = handed_over(taken.provider_id), taken.route or route
+                    dong = self._ladder.prices.get(row.channel) if taken.dong is None else taken.dong
+                    outcome, route = handed_over(taken.provider_id, dong), taken.route or route
         except Undeliverable as error:
             line.outage.answered()
             outcome, gone = refused(error.message), isinstance(error, Gone)

@@ -47,7 +47,7 @@ PROVIDERS = """
         SELECT s.route, count(*) FILTER (WHERE s.state <> 20) AS not_taken,
                count(*) FILTER (WHERE s.state = 20) AS in_doubt
           FROM message_step s
-         WHERE s.at > now() - $1::interval AND s.route IS NOT NULL AND NOT s.replayed GROUP BY s.route),
+         WHERE s.at > now() - $1::interval AND s.route IS NOT NULL AND s.reason IS NOT NULL GROUP BY s.route),
     refused AS (
         SELECT m.route, count(*) AS refused
           FROM message m WHERE m.state = 70 AND m.settled_at > now() - $1::interval AND m.route IS NOT NULL

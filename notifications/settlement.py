@@ -16,28 +16,35 @@ MOST_WORDS = 200
 # Only the holder of the newest lease writes (attempts is the fence), and only once: a row no longer CLAIMED was
 # settled by an earlier try of this statement whose answer was lost. A delivery report may have come first and raised
 # the state; it stays. A wait that would end after the message's expiry ends it now: expired, or without receipt if it
-# may have arrived.
+# may have arrived. What did not end the message is kept as a step of it: the row will tell of the next attempt.
 SETTLE = """
-    UPDATE message m
-       SET state = CASE WHEN m.state > 20 THEN greatest(m.state, s.state)
-                        WHEN s.state > 20 OR now() + s.wait < m.expires_at THEN s.state
-                        WHEN s.state = 0 THEN 60
-                        ELSE 50 END,
-           run_at = now() + s.wait,
-           handed_over_at = CASE s.state WHEN 30 THEN coalesce(m.handed_over_at, now()) ELSE m.handed_over_at END,
-           settled_at = CASE WHEN m.settled_at IS NULL
-                              AND (s.state >= 50 OR s.state <= 20 AND now() + s.wait >= m.expires_at) THEN now()
-                             ELSE m.settled_at END,
-           faults = m.faults + s.fault,
-           doubts = m.doubts + s.doubt,
-           route = s.route,
-           provider_id = coalesce(s.provider_id, m.provider_id),
-           failure = s.failure
-      FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $5::interval[], $6::smallint[],
-                  $7::smallint[], $8::text[], $9::text[])
-           AS s (id, fence, route, state, wait, fault, doubt, provider_id, failure)
-     WHERE m.id = s.id AND m.attempts = s.fence AND (m.state = 10 OR s.state >= 30)
-    RETURNING m.id"""
+    WITH written AS (
+        UPDATE message m
+           SET state = CASE WHEN m.state > 20 THEN greatest(m.state, s.state)
+                            WHEN s.state > 20 OR now() + s.wait < m.expires_at THEN s.state
+                            WHEN s.state = 0 THEN 60
+                            ELSE 50 END,
+               run_at = now() + s.wait,
+               handed_over_at = CASE s.state WHEN 30 THEN coalesce(m.handed_over_at, now()) ELSE m.handed_over_at END,
+               settled_at = CASE WHEN m.settled_at IS NULL
+                                  AND (s.state >= 50 OR s.state <= 20 AND now() + s.wait >= m.expires_at) THEN now()
+                                 ELSE m.settled_at END,
+               faults = m.faults + s.fault,
+               doubts = m.doubts + s.doubt,
+               route = s.route,
+               provider_id = coalesce(s.provider_id, m.provider_id),
+               failure = s.failure,
+               dong = coalesce(s.dong, m.dong)
+          FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $5::interval[], $6::smallint[],
+                      $7::smallint[], $8::text[], $9::text[], $10::int[])
+               AS s (id, fence, route, state, wait, fault, doubt, provider_id, failure, dong)
+         WHERE m.id = s.id AND m.attempts = s.fence AND (m.state = 10 OR s.state >= 30)
+        RETURNING m.id, m.attempts, s.state, s.route, s.failure),
+    kept AS (
+        INSERT INTO message_step (message_id, attempt, state, route, reason)
+        SELECT w.id, w.attempts, w.state, w.route, w.failure FROM written w
+         WHERE w.state <= 20)
+    SELECT w.id FROM written w"""
 
 # Whoever has left a channel is told nothing more there before coming back. Who refuses templates to a phone (ZNS) has
 # said nothing of texts to it, which the same digest stands for.
@@ -60,6 +67,7 @@ class Outcome(NamedTuple):
     doubt: int = 0
     provider_id: str | None = None
     failure: str | None = None
+    dong: int | None = None
 
 
 class Ended(NamedTuple):
@@ -76,10 +84,10 @@ NO_LONGER_TRUE = Outcome(DeliveryState.SUPERSEDED)
 NOTHING_TO_TELL = Outcome(DeliveryState.EXPIRED, failure="the dossier is gone")
 
 
-def handed_over(provider_id: str | None) -> Outcome:
-    """The provider took it, and calls it `provider_id`."""
+def handed_over(provider_id: str | None, dong: int | None = None) -> Outcome:
+    """The provider took it, calls it `provider_id`, and will have `dong` for it."""
     name = None if provider_id is None else clean(provider_id)[:MOST_WORDS]
-    return Outcome(DeliveryState.HANDED_OVER, provider_id=name)
+    return Outcome(DeliveryState.HANDED_OVER, provider_id=name, dong=dong)
 
 
 def refused(reason: str) -> Outcome:

@@ -32,6 +32,7 @@ from channels.agency_api.callers import Caller, Callers
 from channels.agency_api.documentation import Documentation
 from channels.agency_api.intake import Batch, Intake, OneByOne, Writer, sorted_out
 from channels.agency_api.kinds import Kind, Kinds, few
+from channels.agency_api.messages import MessageCalls
 from channels.agency_api.payloads import DOSSIERS, DossierPayload, EventPayload, elements
 from channels.agency_api.portal import Portal
 from channels.agency_api.portal_sorting import PortalSorting
@@ -54,6 +55,7 @@ from lookup.sealing import Seal
 from lookup.sender_words import ApplicantKinds
 from notifications.callbacks.deliveries import Deliveries
 from notifications.callbacks.receivers import Receivers
+from notifications.timeline import Timeline
 from pages.rendering import Pages
 from pages.visitors import Visitors
 
@@ -111,6 +113,7 @@ class AgencyApi:
             deliveries=Deliveries(database),
             addresses=callback_addresses or Addresses(),
         )
+        self._messages = MessageCalls(admission=self._admission, database=database, timeline=Timeline(seal))
         self._documentation = Documentation(pages)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -120,6 +123,7 @@ class AgencyApi:
             web.put("/api/v1/dossiers/{code}", guarded(self.put_dossier)),
             web.get("/api/v1/dossiers/{code}", guarded(self.get_dossier), allow_head=False),
             web.get("/api/v1/dossiers/{code}/events", guarded(self.get_events), allow_head=False),
+            web.get("/api/v1/dossiers/{code}/messages", guarded(self._messages.of_dossier), allow_head=False),
             web.get("/api/v1/dossiers", guarded(self.list_dossiers), allow_head=False),
             web.post("/api/v1/dossiers", guarded(self.post_dossiers)),
             web.post("/api/v1/events", guarded(self.post_events)),

@@ -146,15 +146,15 @@ class RoutedSender:
         """Send one text. Raises as `notifications.sender.Sender` says, and `TryLater` when a cap is reached."""
         for gateway in self._answering:
             if handed_over := await gateway.answer(message):
-                return handed_over
+                return replace(handed_over, dong=0)  # the call has paid for its answer
         address = message.to.address
         ours = any(route.carrier.owns(address) for route in self._routes.values())
         if ours or not self._may_be_texted(address):
             raise Undeliverable("This number may not be texted.")
         route = await self._route_of(message)
-        text = route.carrier.written(message.text)
-        charge = await self._allowances.charge(address, cost(text, self._price))
-        return await self._send(route, self._as_from(route, message), charge)
+        dong = cost(route.carrier.written(message.text), self._price)
+        charge = await self._allowances.charge(address, dong)
+        return replace(await self._send(route, self._as_from(route, message), charge), dong=dong)
 
     async def _route_of(self, message: Outgoing) -> _Route:
         """The route for `message`: the one it ought to go by, unless that fails and another does not."""

@@ -46,7 +46,8 @@ async def test_a_provider_is_judged_by_its_last_minutes(office: Office, database
     await office.moves(await office.opens(), Status.PROCESSING)
     await dispatch.once(Phones(name="line"))
     await office.owner.execute(
-        """INSERT INTO message_step (message_id, attempt, state, route) VALUES (1, 1, 0, 'line'), (1, 2, 20, 'line')"""
+        """INSERT INTO message_step (message_id, attempt, state, route, reason)
+           VALUES (1, 1, 0, 'line', '503'), (1, 2, 20, 'line', 'no answer'), (1, 3, 0, 'line', NULL)"""
     )
     await office.owner.execute(
         """INSERT INTO provider_rest (route, process, seen_at)
