@@ -6,7 +6,18 @@ import sys
 from pathlib import Path
 
 from domain.errors import ServiceError
-from service.commands import callbacks, demo, doctor, file_import, keys, messages, quarantine, receipt, schema
+from service.commands import (
+    callbacks,
+    demo,
+    doctor,
+    file_import,
+    keys,
+    messages,
+    quarantine,
+    receipt,
+    reconcile,
+    schema,
+)
 from service.logs import configure_logs
 from service.roles import ROLES, run_roles, run_up
 from service.settings import Settings, read
@@ -36,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         _serving(one)
         one.set_defaults(run=run_roles)
 
-    for command in (schema, doctor, file_import, keys, receipt, quarantine, callbacks, messages, demo):
+    for command in (schema, doctor, file_import, keys, receipt, quarantine, callbacks, messages, reconcile, demo):
         command.add(commands, _with_data())
     return top
 

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import csv
 import sys
-import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
@@ -21,12 +20,10 @@ from domain.civil_time import utc_now
 from domain.errors import NotFound, ServiceError, TooLarge
 from lookup.changes import MAX_BATCH, Tenant
 from service.commands import Subcommands
+from service.commands.progress import Progress
 from service.servers import open_ladder, open_seal, open_servers, open_timing
 from service.settings import Settings
 from service.wiring import Core, open_core
-
-BAR = 24  # characters
-EVERY_ON_TERMINAL, EVERY_ELSEWHERE = 0.2, 10.0  # seconds between two signs of progress
 
 
 def add(commands: Subcommands, data: argparse.ArgumentParser) -> None:
@@ -85,8 +82,8 @@ async def import_table(core: Core, table: TableFile, agency: str, report: "Repor
             await intake.store(tenant, batch, tally)
             report.add(table.headers, rows, tally)
             _add(total, tally)
-            progress.show(total)
-    progress.end(total)
+            progress.show(_rows(total))
+    progress.end(_rows(total))
     return total
 
 
@@ -95,6 +92,10 @@ def _add(total: Tally, tally: Tally) -> None:
     total.duplicate += tally.duplicate
     total.rejected += tally.rejected
     total.quarantined += tally.quarantined
+
+
+def _rows(tally: Tally) -> int:
+    return tally.stored + tally.duplicate + tally.rejected + tally.quarantined
 
 
 class _RowReader:
@@ -152,46 +153,3 @@ class Report:
             self._opened = self.path.open("w", encoding="utf-8-sig", newline="")
             csv.writer(self._opened).writerow(["row", "result", "reason", "field", *map(guarded, headers)])
         csv.writer(self._opened).writerow(line)
-
-
-class Progress:
-    """A bar with rate and time left on a terminal, a plain line now and then elsewhere."""
-
-    def __init__(self, out: TextIO, table: TableFile) -> None:
-        self._out = out
-        self._table = table
-        self._begun = self._shown = time.monotonic()
-        self._drawn = False
-
-    def show(self, tally: Tally) -> None:
-        """Say how far it has come, if that was not said just now."""
-        now = time.monotonic()
-        if now - self._shown >= (EVERY_ON_TERMINAL if self._out.isatty() else EVERY_ELSEWHERE):
-            self._shown = now
-            self._say(tally, now)
-
-    def end(self, tally: Tally) -> None:
-        """Say it a last time, where there is a bar to complete."""
-        if self._drawn:
-            self._say(tally, time.monotonic())
-            self._out.write("\n")
-
-    def _say(self, tally: Tally, now: float) -> None:
-        done = tally.stored + tally.duplicate + tally.rejected + tally.quarantined
-        seconds = max(now - self._begun, 1e-3)
-        part = self._table.part_read
-        said = f"{done:,} rows, {done / seconds:,.0f}/s"
-        if part:
-            said = f"{part:4.0%} {said}, {_clock(seconds / part - seconds)} left"
-        if not self._out.isatty():
-            print(said, file=self._out, flush=True)
-            return
-        full = round(BAR * part) if part else 0
-        bar = f"[{'#' * full}{'-' * (BAR - full)}] " if part else ""
-        self._out.write(f"\r\x1b[K{bar}{said}")
-        self._out.flush()
-        self._drawn = True
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -20,7 +20,8 @@ from lookup.agency_dossiers import AgencyDossiers, HeldDossier
 from lookup.changes import Tenant
 from lookup.quarantine import map_status
 from lookup.sealing import Seal
-from service.commands.file_import import Progress, Report, import_table
+from service.commands.file_import import Report, import_table
+from service.commands.progress import Progress
 from service.commands.quarantine import replay_all
 from service.embedded import EmbeddedServers
 from service.wiring import Core, open_core
