@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
@@ -67,7 +68,7 @@ async def test_each_kind_of_difference_is_found(database: Database, sent: list[i
         Finding.ONLY_OURS: 1,
     }
     assert (comparing.totals.lines, comparing.totals.agree, comparing.totals.unread) == (6, 2, 1)
-    assert (comparing.totals.our_dong, comparing.totals.their_dong) == (1400, 2450)
+    assert (comparing.totals.our_dong, comparing.totals.their_dong) == (1400, Decimal(2450))
     assert [str(Finding.ONLY_OURS), "", str(sent[3]), "p3", "delivered", ""] in rows
     assert [str(Finding.ONLY_THEIRS), "7", "999999", "p8", "", "'=1+1"] in rows
     assert [str(Finding.STATE), "5", str(sent[4]), "p9", "in_doubt", "DELIVRD"] in rows
