@@ -63,6 +63,12 @@ class Conflict(ServiceError):
     code = "idempotency_conflict"
 
 
+class ChangedMeanwhile(ServiceError):
+    """Somebody else changed it since the caller read it. Nothing of what was sent is lost: read again, then send."""
+
+    code = "changed_meanwhile"
+
+
 class TooLarge(ServiceError):
     """Over a documented limit."""
 

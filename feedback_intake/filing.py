@@ -1,20 +1,42 @@
-"""Filing feedback: what a person says about a dossier or the service, kept with the dossier's state of that moment."""
+"""Filing feedback: what a person says about a dossier or the service opens a case, whatever the channel.
+
+The law asks for clear words in Vietnamese and the sender's name, address and phone (NĐ 20/2008 Đ9). What is missing is
+asked for afterwards; it never keeps what was said from being kept.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 from database.pool import Connection
-from domain.contact import Contact
+from domain.civil_time import civil_day, utc_now
+from domain.contact import ChannelName, Contact
+from domain.errors import Invalid
 from domain.language import Language
+from domain.vietnamese import clean
 from feedback_intake.subjects import find_subject
+from feedback_intake.terms import term_of
 from lookup.sealing import Seal
 from lookup.working_time import WorkingCalendar
 
+LONGEST_TEXT = 10_000  # characters
+LONGEST_NAME = 200
+LONGEST_ADDRESS = 500
+TAIL = 4  # digits of the phone that prove a right to the answer, as with dossiers
+
+OPEN_CASE = """
+    INSERT INTO feedback_case (dossier_id, holder_agency, parties, holder_due_on, answer_due_on, confidential)
+    VALUES ($1, $2, ARRAY[$2::int], $3, $4, $5) RETURNING id"""
 FILE = """
-    INSERT INTO feedback (number, kind, resembles, dossier_id, inbound_id, owner_agency, agency_id, days_late, status,
-                          stage, proven, channel, language, contact_digest, address_sealed, text_sealed, about_sealed)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"""
+    INSERT INTO feedback (case_id, number, kind, resembles, dossier_id, inbound_id, owner_agency, agency_id, days_late,
+                          status, stage, proven, channel, language, contact_digest, address_sealed, text_sealed,
+                          about_sealed, name_sealed, postal_address_sealed, phone_digest, tail_digest, may_publish,
+                          may_publish_since, received_on, typed_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+            $23::text, CASE WHEN $23::text <> 'no' THEN now() END, $24, $25)
+    RETURNING id"""
+INTAKE_DESK = "SELECT id FROM agency WHERE parent_id IS NULL ORDER BY valid_to IS NOT NULL, id LIMIT 1"
 
 
 class FeedbackKind(StrEnum):
@@ -31,9 +53,20 @@ class Formal(StrEnum):
     DENUNCIATION = "denunciation"  # tố cáo
 
 
+class MayPublish(StrEnum):
+    """What the sender allows to be published: consent is given for this alone, and may be taken back."""
+
+    NO = "no"
+    ANONYMOUS = "anonymous"
+    NAMED = "named"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """What is filed. `code` (canonical) may be no dossier's; `proven` says that the sender proved a right to it."""
+    """What is filed. `code` (canonical) may be no dossier's; `proven` says that the sender proved a right to it.
+
+    `agency_id`: the office the sender chose. `received_on` and `typed_by`: of a letter, when it came and who typed it.
+    """
 
     number: str
     kind: FeedbackKind
@@ -42,10 +75,29 @@ class Feedback:
     proven: bool = False
     language: Language = Language.VIETNAMESE
     resembles: Formal | None = None
+    agency_id: int | None = None
+    name: str = field(default="", repr=False)
+    postal_address: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)  # E.164
+    may_publish: MayPublish = MayPublish.NO
+    confidential: bool = False
+    received_on: date | None = None
+    typed_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """What became of it."""
+
+    feedback_id: int
+    case_id: int
+    number: str
+    holder_agency: int
+    answer_by: date
 
 
 class Filing:
-    """Keeps feedback. Runs as `motma_worker`, in the transaction of the connection it is given."""
+    """Keeps feedback. Runs as `motma_worker`, or for a letter as `motma_app`, in the transaction it is given."""
 
     def __init__(self, seal: Seal, calendar: Callable[[], WorkingCalendar]) -> None:
         """`calendar` gives the working days as they are known now."""
@@ -53,20 +105,47 @@ class Filing:
         self._calendar = calendar
 
     async def file(
-        self, connection: Connection, sender: Contact, feedback: Feedback, *, inbound_id: int | None = None
-    ) -> None:
-        """Keep `feedback`. One message files once: its `inbound_id` is unique.
+        self,
+        connection: Connection,
+        sender: Contact | None,
+        feedback: Feedback,
+        *,
+        inbound_id: int | None = None,
+        channel: ChannelName | None = None,
+        holder: int | None = None,
+    ) -> Filed:
+        """Keep `feedback` and open its case. One message files once: its `inbound_id` is unique.
 
-        A number that is taken raises asyncpg's UniqueViolationError: then all is tried again with another.
+        `sender` None: nobody who can be answered but by post; `channel` then says how it came. The case goes to
+        `holder`; else to the office of the dossier, the one chosen, or the desk at the root of the tree: it is never
+        without an owner. Raises `Invalid`; a number that is taken raises asyncpg's UniqueViolationError: then all is
+        tried again with another.
         """
-        subject = await find_subject(connection, feedback.code, self._calendar())
+        text = _within(clean(feedback.text), LONGEST_TEXT, "text")
+        if not text:
+            raise Invalid("Feedback needs words.", field="text")
+        calendar = self._calendar()
+        subject = await find_subject(connection, feedback.code, calendar)
+        holder = holder or (subject and subject.agency_id) or feedback.agency_id
+        holder = holder or int(await connection.fetchval(INTAKE_DESK))
+        received_on = feedback.received_on or civil_day(utc_now())
+        day = calendar.working_day_from(received_on)
+        term = await term_of(connection, holder)
+        answer_by = term.answer_by(day, calendar)
+        # A letter may have lain a while: the sender's clock ran, the desk's begins when it is typed in.
+        forward_by = term.forward_by(calendar.working_day_from(civil_day(utc_now())), calendar)
+        dossier_id = subject and subject.dossier_id
+        case_id = await connection.fetchval(OPEN_CASE, dossier_id, holder, forward_by, answer_by, feedback.confidential)
         about = feedback.code if subject is None else None
-        await connection.execute(
+        phone = Contact(channel=ChannelName.SMS, address=feedback.phone) if feedback.phone else None
+        known = phone or (sender if sender is not None and sender.channel == ChannelName.SMS else None)
+        feedback_id = await connection.fetchval(
             FILE,
+            case_id,
             feedback.number,
             feedback.kind,
             feedback.resembles,
-            subject and subject.dossier_id,
+            dossier_id,
             inbound_id,
             subject and subject.owner_agency,
             subject and subject.agency_id,
@@ -74,13 +153,36 @@ class Filing:
             subject and int(subject.status),
             subject and subject.stage,
             feedback.proven and subject is not None,
-            sender.channel,
+            channel or (sender.channel if sender else ChannelName.WEB),
             feedback.language,
-            self._seal.contact(sender),
-            self._seal.seal(sender.address),
-            self._seal.seal(feedback.text),
+            self._seal.contact(sender) if sender else None,
+            self._seal.seal(sender.address) if sender else None,
+            self._seal.seal(text),
             self._seal.seal(about) if about else None,
+            self._sealed(_within(clean(feedback.name), LONGEST_NAME, "name")),
+            self._sealed(_within(clean(feedback.postal_address), LONGEST_ADDRESS, "postal_address")),
+            self._seal.contact(known) if known else None,
+            self._seal.proof_tail(feedback.number, known.address[-TAIL:]) if known else None,
+            feedback.may_publish,
+            received_on,
+            feedback.typed_by,
+        )
+        return Filed(
+            feedback_id=feedback_id,
+            case_id=case_id,
+            number=feedback.number,
+            holder_agency=holder,
+            answer_by=answer_by,
         )
 
+    def _sealed(self, text: str) -> bytes | None:
+        return self._seal.seal(text) if text else None
 
-STATEMENTS = (FILE,)
+
+def _within(text: str, longest: int, name: str) -> str:
+    if len(text) > longest:
+        raise Invalid(f"This may have {longest} characters at most.", field=name)
+    return text
+
+
+STATEMENTS = (OPEN_CASE, FILE, INTAKE_DESK)

@@ -1,0 +1,81 @@
+"""What those who filed hear: a message to each, in their language and channel, in the commit of the move itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from database.pool import Connection
+from domain.contact import ChannelName, Contact
+from domain.language import Language
+from domain.message import MessageKind
+from domain.vietnamese import unaccented
+from feedback_intake.moves import MoveName, RefusalReason
+from lookup.sealing import Seal
+from lookup.wording import Words
+from notifications.outbox import Outbox
+from notifications.texts import plain
+
+WORDS = Words("feedback_intake")
+EXPIRY = timedelta(days=3)
+LONGEST_SMS = 300  # characters of an answer that go out by SMS at once: two segments; more is asked for by its number
+
+SENDERS = """
+    SELECT number, channel, language, address_sealed FROM feedback
+     WHERE case_id = $1 AND address_sealed IS NOT NULL ORDER BY id"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What there is to tell: the move, its words, and whose answer it is. `by` held the case before it."""
+
+    move: MoveName
+    holder: int
+    by: int
+    why: str = field(default="", repr=False)
+    reason: RefusalReason | None = None
+    answer: str = field(default="", repr=False)
+
+
+class Telling:
+    """Queues the messages. `office` gives an agency's name by our id."""
+
+    def __init__(self, seal: Seal, outbox: Outbox, office: Callable[[int, Language], str]) -> None:
+        self._seal = seal
+        self._outbox = outbox
+        self._office = office
+
+    async def tell(self, connection: Connection, case_id: int, told: Told) -> None:
+        """One message to everybody who filed what the case gathers and can be written to."""
+        for row in await connection.fetch(SENDERS, case_id):
+            channel, language = ChannelName(row["channel"]), Language(row["language"])
+            await self._outbox.queue(
+                connection,
+                Contact(channel=channel, address=self._seal.open(row["address_sealed"])),
+                self.text(told, row["number"], channel, language),
+                kind=MessageKind.FEEDBACK,
+                expires_in=EXPIRY,
+                language=language,
+                owner_agency=told.by,
+            )
+
+    def text(self, told: Told, number: str, channel: ChannelName, language: Language) -> str:
+        """The words of one message."""
+        sms = channel == ChannelName.SMS
+        form = "sms" if sms else "full"
+        key = f"{form}.{told.move}"
+        if told.move is MoveName.REFUSE and told.reason is not None:
+            key += f".{told.reason}"
+        if told.move is MoveName.APPROVE and sms and len(told.answer) > LONGEST_SMS:
+            key += ".long"
+        said = WORDS.say(
+            language,
+            key,
+            number=number,
+            office=self._office(told.by if told.move is not MoveName.FORWARD else told.holder, language),
+            why=told.why,
+            answer=told.answer,
+        )
+        return (plain(said) or " ".join(unaccented(said).split())) if sms else said
+
+
+STATEMENTS = (SENDERS,)
