@@ -1,6 +1,6 @@
 """The API's own description: openapi.yaml as it stands in this folder, and a page made from it for reading."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -25,6 +25,9 @@ class Documentation:
             for method in _METHODS
             if method in item
         ]
+        shown = {answer.shape: answer.examples for operation in self._operations for answer in operation.refusals}
+        shapes = self.described["components"]["schemas"]
+        self._shapes = [_Shape(name, given, shown.get(name, [])) for name, given in shapes.items()]
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """The description and the page."""
@@ -51,13 +54,14 @@ class Documentation:
             headers={"X-Robots-Tag": "all"},
             info=self.described["info"],
             operations=self._operations,
-            shapes=[_Shape(name, given) for name, given in self.described["components"]["schemas"].items()],
+            shapes=self._shapes,
+            names={shape.name for shape in self._shapes},
             paragraphs=_paragraphs,
         )
 
 
 class _Operation:
-    """One method of one address, its references followed."""
+    """One method of one address, its references followed. Refusals look alike everywhere: their shape has the example."""
 
     def __init__(self, described: Mapping[str, Any], path: str, method: str, item: Mapping[str, Any]) -> None:
         given = item[method]
@@ -70,7 +74,9 @@ class _Operation:
         self.parameters = [_followed(described, parameter) for parameter in parameters]
         content = _followed(described, given.get("requestBody", {})).get("content", {})
         self.bodies = [(kind, _shape_of(media), _examples(described, media)) for kind, media in content.items()]
-        self.answers = [_Answer(described, status, answer) for status, answer in given["responses"].items()]
+        answers = [_Answer(described, status, answer) for status, answer in given["responses"].items()]
+        self.answers = [answer for answer in answers if not answer.refused]
+        self.refusals = [answer for answer in answers if answer.refused]
 
 
 class _Answer:
@@ -79,6 +85,7 @@ class _Answer:
     def __init__(self, described: Mapping[str, Any], status: str, given: Mapping[str, Any]) -> None:
         given = _followed(described, given)
         self.status = status
+        self.refused = status[0] in "45"
         self.description = given["description"]
         content = given.get("content", {})
         self.shape = next((_shape_of(media) for media in content.values()), "")
@@ -88,8 +95,9 @@ class _Answer:
 class _Shape:
     """One schema as a table of members."""
 
-    def __init__(self, name: str, given: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, given: Mapping[str, Any], examples: Sequence[tuple[str, str]]) -> None:
         self.name = name
+        self.examples = examples
         self.description = given.get("description", "")
         required = set(given.get("required", ()))
         self.members = [

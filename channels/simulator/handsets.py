@@ -52,6 +52,7 @@ class Handsets:
                 reports=reports,
                 number=_ACCOUNT,
                 channel=ZNS,
+                buttons=False,
                 template=_TEMPLATE,
                 changed=partial(self._seen_in, zalo),
             )

@@ -15,6 +15,7 @@
     element.append(...inside.filter(Boolean));
     return element;
   };
+  const whole = (code) => make("span", { className: "whole" }, code);
   const link = (text, href) => make("a", { href: home + href, target: "_blank", rel: "noopener noreferrer" }, text);
   const pageOf = (code) => `/tra-cuu?${new URLSearchParams({ code, ...(lang === "en" && { lang }) })}`;
   const front = () => link(words.open, lang === "en" ? "/?lang=en" : "/");
@@ -46,7 +47,7 @@
   const said = make("div", { className: "said" });
   said.setAttribute("role", "status");
   const form = make("form", { noValidate: true },
-    make("label", { htmlFor: "code" }, words.label), make("p", { id: "hint", className: "quiet" }, words.hint),
+    make("label", { htmlFor: "code" }, words.label), make("p", { id: "hint", className: "quiet" }, ...words.hint.split(/(\S+-\S+)/).map((part, n) => (n % 2 ? whole(part) : part))),
     make("div", { className: "row" }, input, button));
   form.setAttribute("role", "search");
   form.addEventListener("submit", (event) => { event.preventDefault(); ask(input.value.trim()); });
@@ -77,12 +78,12 @@
     const timing = on_time ? running && words.on_time : stage !== "waiting_for_you" && stage !== "closed" && words.late;
     const number = agency.phone.replace(/[^0-9+]/g, "");
     const time = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : "vi-VN",
-      { dateStyle: "short", timeStyle: "short", timeZone: "Asia/Ho_Chi_Minh" }).format(new Date(as_of));
+      { day: "2-digit", month: "2-digit", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "Asia/Ho_Chi_Minh" }).format(new Date(as_of));
     tell(
       make("p", { className: "head" }, [stage_label, timing].filter(Boolean).join(". ") + "."),
       next,
       make("p", {}, agency.name, agency.phone && ". ", number && make("a", { href: `tel:${number}`, className: "whole" }, agency.phone)),
-      make("p", { className: "quiet" }, make("span", { className: "whole" }, code), `. ${words.as_of} ${time}.${fresh ? "" : ` ${words.stale}`}`),
+      make("p", { className: "quiet" }, whole(code), `. ${words.as_of} ${time}.${fresh ? "" : ` ${words.stale}`}`),
       see(code),
     );
   }
