@@ -12,7 +12,7 @@ from asyncpg.pgproto.pgproto import UUID
 from domain.contact import ChannelName, Contact
 from domain.status import Status
 from lookup.changes import DossierFacts, StatusEvent
-from lookup.newest import Course, Known, Step
+from lookup.newest import Course, Known, PutOff, Step
 from lookup.sealing import Seal
 
 Change: TypeAlias = DossierFacts | StatusEvent
@@ -23,7 +23,7 @@ Row: TypeAlias = tuple[Any, ...]
 ENROL = """
     WITH known AS (
         SELECT code, id, version, owner_agency, facts_at, facts_digest,
-               status, status_at, due_at, finished_at, delivered_at, asked
+               status, status_at, due_at, finished_at, delivered_at, asked, put_off_from, put_off_to
           FROM dossier
          WHERE id = ANY (ARRAY (SELECT dossier_id FROM dossier_code WHERE code = ANY ($1::text[]) AND test = $2))
          ORDER BY id FOR NO KEY UPDATE),
@@ -34,7 +34,7 @@ ENROL = """
                  WHERE NOT EXISTS (SELECT FROM known WHERE known.code = given.code) ORDER BY given.code) AS missing
             ON CONFLICT DO NOTHING RETURNING code, dossier_id)
     SELECT * FROM known UNION ALL
-    SELECT code, dossier_id, 0, $3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM added"""
+    SELECT code, dossier_id, 0, $3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM added"""
 # clock_timestamp, not now(): whoever waited for the row records later than the one it waited for. Whether anybody is
 # called back about changes is asked along with it, so that where nobody is the journal costs nothing.
 ADD_TO_HISTORY = """
@@ -44,9 +44,10 @@ ADD_TO_HISTORY = """
             event_id, raw_status, office, officer, note, asked)
     SELECT clock_timestamp(), $1, $2, given.* FROM unnest($3::history_entry[]) AS given
         ON CONFLICT DO NOTHING RETURNING event_key, (SELECT EXISTS (SELECT FROM callback_listener))"""
+# Without the entries of apologies: what those say of the due date stands in the dossier's row (`newest.kept_off`).
 HISTORY = """
     SELECT dossier_id, event_key, at, status, from_facts, due_at, finished_at, delivered_at, asked
-      FROM dossier_event WHERE dossier_id = ANY ($1::bigint[]) ORDER BY recorded_at"""
+      FROM dossier_event WHERE dossier_id = ANY ($1::bigint[]) AND put_off_from IS NULL ORDER BY recorded_at"""
 # The ids stand there twice: the second time lets the planner find the rows by index and in their partitions only.
 MOVE_ON = """
     UPDATE dossier AS d
@@ -140,10 +141,11 @@ def step_of_facts(facts: DossierFacts) -> Step:
 
 def known_from(row: Mapping[str, Any]) -> Known | None:
     """A dossier as a row of ENROL shows it; None for one just enrolled."""
-    *_, facts_at, facts_digest, status, status_at, due_at, finished_at, delivered_at, asked = row.values()
+    *_, facts_at, facts_digest, status, status_at, due_at, finished_at, delivered_at, asked, since, to = row.values()
     if status is None:
         return None
-    return Known(Course(STATUSES[status], status_at, due_at, finished_at, delivered_at, asked), facts_at, facts_digest)
+    course = Course(STATUSES[status], status_at, due_at, finished_at, delivered_at, asked)
+    return Known(course, facts_at, facts_digest, PutOff(since, to) if since is not None else None)
 
 
 def step_from(row: Mapping[str, Any]) -> Step:

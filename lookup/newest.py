@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from domain.civil_time import civil_day
 from domain.status import RANK_AT_ONE_INSTANT, Status
 from lookup.changes import Outcome
 
@@ -53,12 +54,20 @@ class Course(NamedTuple):
     asked: str | None = None
 
 
+class PutOff(NamedTuple):
+    """The due date that an apology replaced, and the one it gave (`notifications.apologies`)."""
+
+    since: datetime
+    to: datetime
+
+
 class Known(NamedTuple):
     """A dossier as it stands before a batch. `facts_at` and `facts_digest` are None until facts came."""
 
     course: Course
     facts_at: datetime | None = None
     facts_digest: int | None = None
+    put_off: PutOff | None = None
 
 
 class Arrival(NamedTuple):
@@ -140,6 +149,19 @@ def replay(steps: Iterable[Step]) -> Course:
     return course
 
 
+def kept_off(course: Course, known: Known | None) -> Course:
+    """`course` with the date of an apology where its sender still says the one that was replaced.
+
+    A system that does not know of the apology repeats the old date with every statement of facts: that is no news. Any
+    other date is the sender's own, and counts.
+    """
+    if known is None or known.put_off is None or course.due_at is None:
+        return course
+    if civil_day(course.due_at) != civil_day(known.put_off.since):
+        return course
+    return course._replace(due_at=known.put_off.to)
+
+
 def entries(known: Known | None, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
     """The arrivals that may be new to the history: of one event id the first, of one statement of facts the last.
 
@@ -195,6 +217,7 @@ def decide(
         for candidate in sorted(candidates, key=lambda a: _order(a.step)):
             course = advance(course, candidate.step)
     assert course is not None  # noqa: S101  # an unknown dossier has a candidate
+    course = kept_off(course, known)
     return Decision(
         outcomes=_outcomes(known, arrivals, candidates, fresh, stored, facts),
         course=course,
@@ -210,7 +233,7 @@ def _simple(known: Known | None, arrival: Arrival, now: datetime) -> Decision:
     facts = arrival if arrival.digest is not None else None
     return Decision(
         outcomes={arrival.position: Outcome.STORED},
-        course=advance(known.course if known is not None else None, arrival.step),
+        course=kept_off(advance(known.course if known is not None else None, arrival.step), known),
         changed=True,
         facts=facts,
         told=(arrival,)

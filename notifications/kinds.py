@@ -1,7 +1,7 @@
 """What a change is to the people who are told of it: decided from how the dossier stood before and stands after."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -21,16 +21,17 @@ class EventKind(StrEnum):
     CLOSED = "closed"  # handed over, refused, withdrawn, stopped
     CORRECTED = "corrected"  # back to an earlier stage
     INTERNAL = "internal"  # a step within the office that changes nothing for the citizen
-    DUE_TOMORROW = "due_tomorrow"
+    DUE_TOMORROW = "due_tomorrow"  # on the next working day: until its eve the office can be asked (`deadlines`)
     OVERDUE = "overdue"
+    SUPPLEMENT_OVERDUE = "supplement_overdue"  # the time for the papers that were asked for is over
 
     __hash__ = str.__hash__  # in C, unlike Enum's own
 
 
 # Queued when a day comes, not when an agency reports something.
-OF_THE_CLOCK = frozenset({EventKind.DUE_TOMORROW, EventKind.OVERDUE})
+OF_THE_CLOCK = frozenset({EventKind.DUE_TOMORROW, EventKind.OVERDUE, EventKind.SUPPLEMENT_OVERDUE})
 # They say a date, which a code alone does not open (`lookup.disclosure`): told to who has proven a right to it.
-SAYS_A_DATE = frozenset({EventKind.NEW_DUE_DATE, EventKind.DUE_TOMORROW})
+SAYS_A_DATE = frozenset({EventKind.NEW_DUE_DATE, EventKind.DUE_TOMORROW, EventKind.SUPPLEMENT_OVERDUE})
 # What nobody needs to hear, unless a rule of the agency says otherwise (`notifications.rules`).
 SILENT = frozenset({EventKind.INTERNAL})
 
@@ -99,8 +100,11 @@ def kind_now(
 ) -> EventKind | None:
     """What a notice queued as `queued` is about as the dossier stands `now`; None when nothing of it is true any more.
 
-    `before` is the status before the present one, `due_before` the date that a new one took the place of.
+    `before` is the status before the present one, `due_before` the date that a new one took the place of, or for what
+    the clock brings the day it is about.
     """
+    if queued is EventKind.SUPPLEMENT_OVERDUE:
+        return queued if now.status is Status.SUPPLEMENT_REQUIRED else None
     if queued in OF_THE_CLOCK or queued is EventKind.NEW_DUE_DATE:
         return queued if _still(queued, now, due_before, at) else None
     if queued is EventKind.INTERNAL or _FIRST[now.status] is queued:
@@ -115,12 +119,13 @@ def _still(queued: EventKind, now: Standing, due_before: datetime | None, at: da
     if now.status not in _RUNNING or now.due_at is None:
         return False
     due, today = civil_day(now.due_at), civil_day(at)
+    same = due_before is not None and due == civil_day(due_before)
     match queued:
         case EventKind.DUE_TOMORROW:
-            return today <= due <= today + timedelta(days=1)
+            return same and today < due
         case EventKind.OVERDUE:
-            return due < today
-    return due_before is None or due != civil_day(due_before)
+            return same and due < today
+    return not same
 
 
 def is_urgent(kind: EventKind, after: Standing, at: datetime) -> bool:

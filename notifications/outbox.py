@@ -1,14 +1,14 @@
 """Queueing messages in the transaction that gives the reason for them: what is committed is told, nothing else is."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from database.pool import Connection
-from domain.civil_time import utc_now
+from domain.civil_time import CIVIL_ZONE, utc_now
 from domain.contact import Contact
 from domain.language import Language
 from domain.message import Choice, Lane, MessageKind
@@ -113,10 +113,15 @@ def opened_choices(seal: Seal, sealed: bytes | None) -> tuple[Choice, ...]:
 
 
 class Deadline(NamedTuple):
-    """A dossier and the civil day in Vietnam on which it is due."""
+    """A dossier and the civil day in Vietnam on which it is due, or on which the time for its papers ends."""
 
     dossier_id: int
     due_on: date
+
+    @property
+    def due_at(self) -> datetime:
+        """The beginning of that day."""
+        return datetime.combine(self.due_on, time(), CIVIL_ZONE)
 
 
 class _Notice(NamedTuple):
@@ -147,7 +152,7 @@ class Outbox:
             await self._announce(connection, notices, MessageKind.STATUS_CHANGED)
 
     async def announce_deadline(self, connection: Connection, event: EventKind, deadlines: Sequence[Deadline]) -> None:
-        """Queue a notice that these due dates come, or have passed (`DUE_TOMORROW`, `OVERDUE`); each date once.
+        """Queue a notice that these dates come, or have passed (`OF_THE_CLOCK`); each date once.
 
         Runs as `motma_worker`, in the transaction of the connection it is given. What is no longer so when the notice
         could go out is not sent.
@@ -156,7 +161,13 @@ class Outbox:
             raise ValueError(f"{event} is not brought by the clock")
         if deadlines:
             notices = [
-                _Notice(deadline.dossier_id, self._deadline_key(event, deadline), event, lane=Lane.BULK)
+                _Notice(
+                    deadline.dossier_id,
+                    self._deadline_key(event, deadline),
+                    event,
+                    due_before=deadline.due_at,
+                    lane=Lane.BULK,
+                )
                 for deadline in deadlines
             ]
             await self._announce(connection, notices, MessageKind.DEADLINE)

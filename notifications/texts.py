@@ -185,7 +185,13 @@ def _full(answer: Answer, news: News, language: Language, *, by_word: bool) -> s
 
 def _date(form: str, answer: Answer, news: News, language: Language) -> list[str]:
     """What is said of the due date where that is the news, the fullest wording first; nothing where it is not."""
-    if answer.proven is None or answer.due_on is None:
+    if answer.proven is None:
+        return []
+    if news.event is EventKind.SUPPLEMENT_OVERDUE and news.due_before is not None:
+        forms = ("next", "") if form == "sms" else ("next",)
+        keys = (f"{form}.supplement_overdue.{more}".rstrip(".") for more in forms)
+        return [WORDS.say(language, key, due=day(news.due_before)) for key in keys]
+    if answer.due_on is None:
         return []
     due, was = day(answer.due_on), news.due_before
     if news.event is EventKind.DUE_TOMORROW:

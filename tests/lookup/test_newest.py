@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 
 from domain.status import Status
 from lookup.changes import Outcome
-from lookup.newest import Arrival, Course, Decision, Known, Step, advance, all_newer, decide, entries, replay
+from lookup.newest import (
+    Arrival,
+    Course,
+    Decision,
+    Known,
+    PutOff,
+    Step,
+    advance,
+    all_newer,
+    decide,
+    entries,
+    kept_off,
+    replay,
+)
 
 START = datetime(2026, 11, 2, 1, tzinfo=UTC)
 
@@ -69,6 +82,25 @@ def test_facts_take_a_due_date_away_and_an_event_does_not() -> None:
     before = Course(Status.ACCEPTED, hour(0), due_at=hour(100))
     assert advance(before, Step(hour(1), Status.PROCESSING)).due_at == hour(100)
     assert advance(before, Step(hour(1), Status.PROCESSING, from_facts=True)).due_at is None
+
+
+def test_a_date_that_an_apology_put_off_means_the_new_one_whenever_it_is_said_again() -> None:
+    known = Known(Course(Status.PROCESSING, hour(1), due_at=hour(240)), put_off=PutOff(hour(100), hour(240)))
+    repeated = Course(Status.PROCESSING, hour(2), due_at=hour(98))  # the same day at another time of it
+    assert kept_off(repeated, known).due_at == hour(240)
+    assert kept_off(repeated._replace(due_at=hour(170)), known).due_at == hour(170)
+    assert kept_off(repeated._replace(due_at=None), known).due_at is None
+    assert kept_off(repeated, known._replace(put_off=None)).due_at == hour(98)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_an_apology_put_off_is_no_news_from_its_sender_in_any_order(late: bool) -> None:
+    course = Course(Status.PROCESSING, hour(3), due_at=hour(240))
+    known = Known(course, put_off=PutOff(hour(100), hour(240)))
+    arrival = event(0, "e", 2 if late else 4, Status.PROCESSING, due=100)
+    history = [(b"first", Step(hour(3), Status.PROCESSING, due_at=hour(100))), (b"e", arrival.step)] if late else None
+    decision = decide(known, [arrival], [arrival], fresh={b"e"}, history=history, now=hour(5))
+    assert decision.course.due_at == hour(240)
 
 
 def test_a_dossier_reopened_after_its_end_is_not_finished() -> None:

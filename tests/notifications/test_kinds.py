@@ -6,7 +6,7 @@ import pytest
 
 from domain.status import Status
 from lookup.changes import Standing
-from notifications.kinds import EventKind, event_kind, is_urgent, kind_now
+from notifications.kinds import OF_THE_CLOCK, EventKind, event_kind, is_urgent, kind_now
 
 DUE = datetime(2026, 11, 20, 10, tzinfo=UTC)
 LATER = datetime(2026, 11, 27, 10, tzinfo=UTC)
@@ -54,10 +54,9 @@ def test_a_change_is_what_it_means_to_the_citizen(before: Standing | None, after
 
 def test_every_change_is_of_some_kind() -> None:
     standings = [Standing(status, due) for status in Status for due in (None, DUE, LATER)]
-    assert {event_kind(before, after) for before in (None, *standings) for after in standings} == set(EventKind) - {
-        K.DUE_TOMORROW,
-        K.OVERDUE,
-    }
+    assert {event_kind(before, after) for before in (None, *standings) for after in standings} == set(
+        EventKind
+    ) - OF_THE_CLOCK
 
 
 @pytest.mark.parametrize(
@@ -83,12 +82,16 @@ def test_a_notice_is_about_what_is_true_when_it_goes_out(
     ("queued", "now", "at", "true"),
     [
         (K.DUE_TOMORROW, Standing(S.PROCESSING, DUE), DUE - timedelta(days=1), True),
-        (K.DUE_TOMORROW, Standing(S.PROCESSING, DUE), DUE, True),
-        (K.DUE_TOMORROW, Standing(S.PROCESSING, DUE), DUE - timedelta(days=2), False),
+        (K.DUE_TOMORROW, Standing(S.PROCESSING, DUE), DUE - timedelta(days=3), True),  # days off between
+        (K.DUE_TOMORROW, Standing(S.PROCESSING, DUE), DUE, False),
+        (K.DUE_TOMORROW, Standing(S.PROCESSING, LATER), DUE - timedelta(days=1), False),
         (K.DUE_TOMORROW, Standing(S.COMPLETED, DUE), DUE - timedelta(days=1), False),
         (K.DUE_TOMORROW, Standing(S.PROCESSING), DUE, False),
         (K.OVERDUE, Standing(S.PROCESSING, DUE), DUE + timedelta(days=1), True),
         (K.OVERDUE, Standing(S.PROCESSING, DUE), DUE, False),
+        (K.OVERDUE, Standing(S.PROCESSING, DUE - timedelta(days=1)), DUE + timedelta(days=1), False),
+        (K.SUPPLEMENT_OVERDUE, Standing(S.SUPPLEMENT_REQUIRED), DUE, True),
+        (K.SUPPLEMENT_OVERDUE, Standing(S.PROCESSING), DUE, False),
         (K.OVERDUE, Standing(S.SUPPLEMENT_REQUIRED, DUE), DUE + timedelta(days=1), False),
         (K.NEW_DUE_DATE, Standing(S.PROCESSING, LATER), DUE, True),
         (K.NEW_DUE_DATE, Standing(S.PROCESSING, DUE), DUE, False),

@@ -230,6 +230,24 @@ def test_a_date_is_told_to_who_has_proven_a_right_to_it() -> None:
 
 
 @pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("code", [CODE, LONGEST_USUAL_CODE])
+def test_that_the_time_for_papers_is_over_is_one_plain_segment(code: str, language: Language) -> None:
+    news = News(event=EventKind.SUPPLEMENT_OVERDUE, due_before=date(2026, 11, 20))
+    answer = an_answer(Status.SUPPLEMENT_REQUIRED, code=code, asked="Giấy khai sinh")
+    text = notice(answer, news, channel=ChannelName.SMS, language=language)
+    assert "20/11/2026" in text
+    assert_one_plain_segment(text)
+    assert "20/11/2026" in notice(answer, news, channel=ZALO, language=language)
+
+
+def test_what_may_follow_when_papers_do_not_come_is_said_where_there_is_room() -> None:
+    news = News(event=EventKind.SUPPLEMENT_OVERDUE, due_before=date(2026, 11, 20))
+    answer = an_answer(Status.SUPPLEMENT_REQUIRED)
+    said = "da het han bo sung giay to 20/11/2026. Co quan co the dung giai quyet."
+    assert said in notice(answer, news, channel=ChannelName.SMS, language=VI)
+
+
+@pytest.mark.parametrize("language", Language)
 def test_a_digest_names_as_many_files_as_one_segment_holds_and_counts_the_others(language: Language) -> None:
     codes = [f"H05.16-261102-{n:04}" for n in range(1, 12)]
     text = digest(codes, channel=ChannelName.SMS, language=language)
@@ -361,10 +379,11 @@ def test_the_catalogues_hold_what_is_said_and_nothing_else() -> None:
     sms_keys |= {f"sms.status.{status}.asked" for status in ("supplement_required", "payment_required")}
     sms_keys |= {f"sms.stage.{stage}" for stage in Stage}
     sms_keys |= {f"sms.stage.{stage}.{more}" for stage in ("received", "in_progress") for more in ("due", "late")}
-    dates = {"due_tomorrow", "digest", "digest.others"}
+    dates = {"due_tomorrow", "digest", "digest.others", "supplement_overdue.next"}
     dates |= {f"{key}{more}" for key in ("put_off", "brought_forward") for more in ("", ".from")}
     sms_keys |= {f"sms.{key}" for key in dates}
     full_keys = {f"full.{key}" for key in (*expected, *dates, "asked", "due")}
-    choice_keys = {"choice.details", "choice.mute"}
+    choice_keys = {"choice.details", "choice.mute", "sms.supplement_overdue"}
+    letter_keys = {"apology.letter", "apology.reason", "apology.history"}
     for language in Language:
-        assert Words("notifications").keys(language) == sms_keys | full_keys | choice_keys
+        assert Words("notifications").keys(language) == sms_keys | full_keys | choice_keys | letter_keys
