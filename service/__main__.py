@@ -17,6 +17,7 @@ from service.commands import (
     receipt,
     reconcile,
     schema,
+    simulator,
 )
 from service.logs import configure_logs
 from service.roles import ROLES, run_roles, run_up
@@ -47,7 +48,19 @@ def parser() -> argparse.ArgumentParser:
         _serving(one)
         one.set_defaults(run=run_roles)
 
-    for command in (schema, doctor, file_import, keys, receipt, quarantine, callbacks, messages, reconcile, demo):
+    for command in (
+        schema,
+        doctor,
+        file_import,
+        keys,
+        receipt,
+        quarantine,
+        callbacks,
+        messages,
+        reconcile,
+        simulator,
+        demo,
+    ):
         command.add(commands, _with_data())
     return top
 

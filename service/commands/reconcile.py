@@ -43,7 +43,7 @@ _WORDS: Mapping[DeliveryState, tuple[str, ...]] = {
     DeliveryState.FAILED: ("failed", "undeliv", "undelivered", "rejected", "rejectd", "expired", "error", "that bai"),
     DeliveryState.HANDED_OVER: ("sent", "accepted", "acceptd", "submitted", "queued", "enroute", "buffered", "da gui"),
 }
-_REFERENCE = re.compile(r"(?:motma[-_]?)?(\d{1,18})", re.ASCII)
+_REFERENCE = re.compile(r"(?:motma[-_]?)?(\d{1,18})(?:-[0-9a-f]{16})?", re.ASCII)  # as our channels write it
 EPILOG = (
     """\
 The file is CSV, XLSX or NDJSON with a name for each column; found by themselves are

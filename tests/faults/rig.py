@@ -23,7 +23,7 @@ from lookup.api_keys import KeyKind
 from lookup.reference_loader import load_reference_data
 from service.commands.keys import make_key
 from service.embedded import EmbeddedServers, run_embedded
-from tests.faults.provider import SENDSMS, Ledger, provider
+from tests.faults.provider import SENDSMS, Ledger, Provider, provider
 
 SECRET = "faults-" * 8
 HOOK_SECRET = "hook-secret-of-faults"
@@ -95,7 +95,7 @@ class Rig:
 
     directory: Path
     servers: EmbeddedServers
-    ledger: Ledger
+    gateway: Provider
     api_key: str
     other_key: str  # of another agency
     port: int
@@ -106,6 +106,11 @@ class Rig:
     def url(self) -> str:
         """Where the web processes answer, all on one port."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the gateway took."""
+        return self.gateway.ledger
 
     @property
     def headers(self) -> dict[str, str]:
@@ -191,7 +196,7 @@ async def open_rig(
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="motma-faults-")))
         servers = await stack.enter_async_context(run_embedded(directory / "data"))
-        sendsms, ledger = await stack.enter_async_context(provider(directory, delay=provider_delay))
+        sendsms, gateway = await stack.enter_async_context(provider(directory, delay=provider_delay))
         await migrate(servers.database_url)
         await load_reference_data(servers.database_url)
         async with open_database(servers.database_url, roles=(Role.OPERATOR,)) as database:
@@ -207,7 +212,7 @@ async def open_rig(
         rig = Rig(
             directory=directory,
             servers=servers,
-            ledger=ledger,
+            gateway=gateway,
             api_key=keys[0],
             other_key=keys[1],
             port=port,
@@ -233,6 +238,7 @@ def _environment(servers: EmbeddedServers, sendsms: str, port: int, mutant: str)
         "MOTMA_AGENCY_LIMIT": "1000000/second",
         "MOTMA_KANNEL_SENDSMS_URL": sendsms,
         "MOTMA_TELEGRAM_API_URL": sendsms.removesuffix(SENDSMS),
+        "MOTMA_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "MOTMA_KANNEL_HOOK_SECRET": HOOK_SECRET,
         "MOTMA_KANNEL_SENDER": "8088",
         # Far more texts than any cap lets out in a day.
