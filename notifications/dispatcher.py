@@ -53,6 +53,10 @@ MESSAGES = prometheus_client.Counter(
     "motma_messages", "Messages by route and the state they came to.", ["route", "state"]
 )
 
+CALLS = prometheus_client.Histogram(
+    "motma_provider_call_seconds", "How long providers take to answer one call.", ["route"]
+)
+
 WRITING_DOWN = 5.0  # seconds that a stopping dispatcher tries to write its last outcomes
 
 log = structlog.get_logger()
@@ -165,6 +169,14 @@ class Dispatcher:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def resting(self) -> dict[str, bool]:
+        """By route, whether this process leaves it alone because it failed several times in a row."""
+        return {line.sender.name: line.outage.open for line in self._lines.values()}
+
+    def in_flight(self) -> dict[str, int]:
+        """By route, how many messages this process holds: claimed, on their way, or to be written down."""
+        return {line.sender.name: line.held for line in self._lines.values()}
+
     def stop(self) -> None:
         """Claim nothing more; `run` returns once what is on its way has been sent or given up, and written down."""
         self._stopping = True
@@ -272,7 +284,8 @@ class Dispatcher:
             else:
                 async with limit:
                     called = True
-                    taken = await line.sender.send(message)
+                    with CALLS.labels(line.sender.name).time():
+                        taken = await line.sender.send(message)
                     line.outage.answered()
                     dong = self._ladder.prices.get(row.channel) if taken.dong is None else taken.dong
                     outcome, route = handed_over(taken.provider_id, dong), taken.route or route

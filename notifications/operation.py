@@ -13,6 +13,7 @@ from domain.message import Lane
 
 LATELY = timedelta(minutes=10)
 MOST_COUNTED = 50_000  # of one lane of one channel
+MOST_LISTED = 1_000
 RESTING_SEEN = timedelta(seconds=60)
 
 # Lane by lane, the first ones due first, as the index has them; the channels are found by leaping along it.
@@ -84,6 +85,9 @@ GIVEN_UP = """
            (SELECT count(*) FROM message WHERE state = 70 AND settled_at >= $1) AS failed_today,
            (SELECT count(*) FROM (SELECT FROM message WHERE state = 63 LIMIT $2) d) AS dead"""
 
+APOLOGIES = """
+    SELECT (SELECT count(*) FROM (SELECT FROM apology WHERE state = 'drafted' AND NOT automatic LIMIT $1) d) AS waiting,
+           (SELECT drafted_at FROM apology WHERE state = 'drafted' AND NOT automatic ORDER BY id LIMIT 1) AS oldest"""
 CLOCK = "SELECT now()"
 
 
@@ -161,6 +165,14 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApologyDrafts:
+    """Apologies that wait for an officer's word, to 1,000, and since when the oldest does."""
+
+    waiting: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Everything, as of one moment."""
 
@@ -170,6 +182,7 @@ class Figures:
     costs: tuple[Cost, ...]
     refusals: Refusals
     given_up: GivenUp
+    apologies: ApologyDrafts
 
     @property
     def oldest_due(self) -> datetime | None:
@@ -212,7 +225,12 @@ async def refusals(connection: Connection, day: date) -> Refusals:
 
 async def given_up(connection: Connection, day: date) -> GivenUp:
     """What was given up; `notifications.dead_letters` lists it and says why."""
-    return GivenUp(**await connection.fetchrow(GIVEN_UP, start_of_day(day), 1_000))
+    return GivenUp(**await connection.fetchrow(GIVEN_UP, start_of_day(day), MOST_LISTED))
+
+
+async def apologies(connection: Connection) -> ApologyDrafts:
+    """What officers have to decide."""
+    return ApologyDrafts(**await connection.fetchrow(APOLOGIES, MOST_LISTED))
 
 
 async def figures(connection: Connection) -> Figures:
@@ -226,7 +244,8 @@ async def figures(connection: Connection) -> Figures:
         costs=await costs(connection, today),
         refusals=await refusals(connection, today),
         given_up=await given_up(connection, today),
+        apologies=await apologies(connection),
     )
 
 
-STATEMENTS = (QUEUES, PROVIDERS, COSTS, REFUSALS, GIVEN_UP, CLOCK)
+STATEMENTS = (QUEUES, PROVIDERS, COSTS, REFUSALS, GIVEN_UP, APOLOGIES, CLOCK)

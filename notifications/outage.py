@@ -15,6 +15,11 @@ class Outage:
         self._failed = 0
         self._next_try = 0.0
 
+    @property
+    def open(self) -> bool:
+        """Whether the provider is left alone."""
+        return self._failed >= MOST_FAILURES
+
     def most(self, free: int) -> int:
         """How many of `free` places may be used now."""
         if self._failed < MOST_FAILURES:

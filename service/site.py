@@ -35,6 +35,7 @@ from notifications.subscriptions import Subscriptions
 from service.callbacks import callback_addresses, open_courier
 from service.front import Front
 from service.health import metrics
+from service.operation import told_to_prometheus
 from service.settings import Settings, address, read
 from service.turns import SharedTurns
 from service.wiring import Core
@@ -65,6 +66,7 @@ async def open_site(
         if simulated is not None:
             senders |= simulated.senders()
         await stack.enter_async_context(_admin(settings, worker))
+        dispatcher = None
         if "dispatcher" in roles:
             names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)
             notices = Notices(core.seal, core.registry, senders=names)
@@ -74,6 +76,7 @@ async def open_site(
             await stack.enter_async_context(_working("dispatcher", dispatcher.run, dispatcher.stop))
             courier = await stack.enter_async_context(open_courier(core, callback_addresses(settings)))
             await stack.enter_async_context(_working("callbacks", courier.run, courier.stop))
+        await stack.enter_async_context(told_to_prometheus(core.database, dispatcher=dispatcher, senders=senders))
         if "web" in roles or "bot" in roles:
             await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))
         if "bot" in roles and worker == 0:

@@ -142,6 +142,10 @@ class RoutedSender:
         route = self._routes.get(self._in_use)
         return route.concurrency if route else max(gateway.concurrency for gateway in self._answering)
 
+    def resting(self) -> dict[str, bool]:
+        """By gateway, whether this process leaves it alone because it failed several times in a row."""
+        return {name: route.breaker.open for name, route in self._routes.items()}
+
     async def send(self, message: Outgoing) -> HandedOver:
         """Send one text. Raises as `notifications.sender.Sender` says, and `TryLater` when a cap is reached."""
         for gateway in self._answering:
