@@ -28,9 +28,15 @@ FIND = """
       FROM session s JOIN account a ON a.id = s.account_id
      WHERE s.digest = $1 AND s.ended_at IS NULL AND s.ends_at > now() AND s.seen_at > now() - $2::interval
        AND a.disabled_at IS NULL"""
+# Out of time, not ended by anybody: what was typed in it may still be kept for its owner.
+WHOSE = """
+    SELECT account_id FROM session WHERE digest = $1 AND browser_digest = $2 AND complete AND ended_at IS NULL"""
 SEEN = "UPDATE session SET seen_at = now() WHERE id = $1"
 WORK_FOR = "UPDATE session SET agency_id = $2 WHERE id = $1"
 PROVEN = "UPDATE session SET proven_at = now() WHERE id = $1"
+STRENGTHEN = (
+    "UPDATE session SET proven_at = now(), proofs = array_append(proofs, $2) WHERE id = $1 AND $2 <> ALL (proofs)"
+)
 END = "UPDATE session SET ended_at = now() WHERE id = $1 AND account_id = $2 AND ended_at IS NULL RETURNING id"
 END_ALL = """
     UPDATE session SET ended_at = now()
@@ -113,6 +119,13 @@ class Sessions:
             await connection.execute(SEEN, row["id"])
         return _session(row, token)
 
+    async def whose(self, connection: Connection, token: str, *, browser: str) -> int | None:
+        """The account of a session that nobody ended, though its time may be over."""
+        if not _TOKEN.fullmatch(token):
+            return None
+        account_id: int | None = await connection.fetchval(WHOSE, self._digest(token), self._browser(browser))
+        return account_id
+
     async def work_for(self, connection: Connection, session: Session, agency_id: int) -> None:
         """From now on the officer works for another of the offices the account has duties at."""
         await connection.execute(WORK_FOR, session.session_id, agency_id)
@@ -120,6 +133,10 @@ class Sessions:
     async def prove(self, connection: Connection, session: Session) -> None:
         """A proof was shown just now."""
         await connection.execute(PROVEN, session.session_id)
+
+    async def strengthen(self, connection: Connection, session: Session, proof: str) -> None:
+        """One more proof was shown."""
+        await connection.execute(STRENGTHEN, session.session_id, proof)
 
     async def end(self, connection: Connection, account_id: int, session_id: int) -> bool:
         """End one session of an account; False when it has no such."""
@@ -198,4 +215,4 @@ def _session(row: Mapping[str, Any], token: str) -> Session:
     )
 
 
-STATEMENTS = (BEGIN, FIND, SEEN, WORK_FOR, PROVEN, END, END_ALL, LIST, FORGET)
+STATEMENTS = (BEGIN, FIND, WHOSE, SEEN, WORK_FOR, PROVEN, STRENGTHEN, END, END_ALL, LIST, FORGET)

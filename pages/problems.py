@@ -25,6 +25,7 @@ _STATUS_OF = MappingProxyType(
         "unauthenticated": 401,
         "forbidden": 403,
         "idempotency_conflict": 409,
+        "changed_meanwhile": 409,
         "too_large": 413,
         "too_many_requests": 429,
         "unavailable": 503,
@@ -49,6 +50,7 @@ _OF_HTTP = MappingProxyType(
 )
 _KEPT_HEADERS = ("Allow", "WWW-Authenticate", "Accept")
 INTERNAL = "internal"
+REQUEST_ID = web.RequestKey("request_id", bytes)  # 16 or 32 hexadecimal digits; of every request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from domain.errors import ServiceError
 from service.commands import (
+    accounts,
     callbacks,
     demo,
     doctor,
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
     for command in (
         schema,
+        accounts,
         doctor,
         file_import,
         keys,

@@ -59,6 +59,19 @@ _ASKED: Final = {
 }
 
 
+# Role, office and name of the demo's officers; the address is made of the role.
+OFFICERS: Final = (
+    ("clerk", AGENCY, "Trần Thị Hoa"),
+    ("handler", AGENCY, "Lê Minh Quân"),
+    ("approver", AGENCY, "Phạm Ngọc Hà"),
+    ("head", AGENCY, "Đỗ Hữu Thắng"),
+    ("controller", "H05", "Nguyễn Thu Trang"),
+    ("administrator", "H05", "Vũ Quang Huy"),
+    ("operator", "VN", "Hoàng Đức Mạnh"),
+    ("auditor", "VN", "Bùi Thanh Vân"),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoDossier:
     """One dossier with the way it came; `secret` and `phone` are for demo.json only."""

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from console.passwords import given
+from console.roles import OfficerRole
 from domain.civil_time import civil_day, utc_now
 from lookup.api_keys import KeyKind
 from lookup.changes import Outcome, StatusEvent, Tenant
 from lookup.reference_data import procedures
+from service.commands.accounts import make_account
 from service.commands.keys import make_key
-from service.demo import AGENCY, DemoDossier, demo_dossiers
+from service.demo import AGENCY, OFFICERS, DemoDossier, demo_dossiers
 from service.settings import Settings
 from service.wiring import Core
 
@@ -34,13 +37,25 @@ async def seed_demo(core: Core, settings: Settings, *, dossiers: int = DOSSIERS)
         return file
     shown = await seed_dossiers(core, dossiers)
     keys = {kind.value: await make_key(core.database, agency=PROVINCE, kind=kind, name="demo") for kind in KeyKind}
-    content = {"api_keys": keys, "agency": AGENCY, "dossiers": shown, "officers": []}
+    content = {"api_keys": keys, "agency": AGENCY, "dossiers": shown, "officers": await seed_officers(core)}
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     half_written = file.with_suffix(".part")
     with os.fdopen(os.open(half_written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         json.dump(content, opened, ensure_ascii=False, indent=1)
     half_written.replace(file)
     return file
+
+
+async def seed_officers(core: Core) -> list[dict[str, str]]:
+    """One account for each role; address, password and role of each. One that is there keeps its password."""
+    officers = []
+    for role, office, name in OFFICERS:
+        email, password = f"{role}@demo.example", given()
+        await make_account(
+            core.database, core.seal, email=email, role=OfficerRole(role), agency=office, name=name, password=password
+        )
+        officers.append({"email": email, "password": password, "role": role, "agency": office})
+    return officers
 
 
 async def seed_dossiers(core: Core, count: int) -> list[dict[str, object]]:

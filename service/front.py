@@ -32,10 +32,13 @@ from database.supervision import beside
 from domain.contact import ChannelName
 from lookup.coalescing import CoalescingWriter
 from pages.assets import Assets
+from pages.problems import Problem
 from pages.rendering import Pages
 from pages.visitors import Network, Visitors, networks
 from service.callbacks import callback_addresses
 from service.citizens import PACKAGES, CitizensCorner, offers
+from service.console import PACKAGE as CONSOLE
+from service.console import open_console
 from service.health import Dependency, Health
 from service.receipts import PACKAGE as RECEIPTS
 from service.receipts import printing, receipt_pages, ways_to_ask
@@ -70,7 +73,7 @@ class Front:
         packages: tuple[str, ...] = ("channels.web", *PACKAGES, RECEIPTS, "channels.agency_api")
         if simulated is not None:
             packages = (*packages, "channels.simulator")
-        assets = Assets(packages)
+        assets = Assets((*packages, CONSOLE))
         pages = Pages(assets=assets, secure=self._secure, packages=packages, offers=offers(sends_sms=sends_sms))
         self._visitors = Visitors(core.seal, _proxies(settings))
         self._pages = WebPages(
@@ -93,6 +96,7 @@ class Front:
         )
         ways = ways_to_ask(settings, sms_number=sms_number)
         self._slips = receipt_pages(core, pages, ways)
+        self._console = open_console(settings, core, assets=assets, visitors=self._visitors)
         self._agencies = self._agency_api(pages, ways, one_by_one)
         self._lookup = PublicLookup(
             desk=desk, at_hand=core.dossiers.at_hand, visitors=self._visitors, secure=self._secure
@@ -112,7 +116,16 @@ class Front:
             }
         )
         app = web.Application(client_max_size=LARGEST_BODY)
-        for part in (self._lookup, self._pages, self._corner, self._slips, self._agencies, self._channels, health):
+        for part in (
+            self._lookup,
+            self._pages,
+            self._corner,
+            self._slips,
+            self._agencies,
+            self._channels,
+            self._console,
+            health,
+        ):
             app.router.add_routes(part.routes())
         if self._simulator is not None:
             app.router.add_routes(self._simulator.routes())
@@ -123,7 +136,7 @@ class Front:
     def door(self) -> Callable[..., FrontDoor]:
         """What stands before the application and answers what is asked most by itself; it lacks `framework` yet."""
         lookups = self._duties.around(BY_CODE, self._lookup)
-        return partial(FrontDoor, lookups=lookups, visitors=self._visitors)
+        return partial(FrontDoor, lookups=lookups, visitors=self._visitors, patience=self._duties.patience)
 
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:
@@ -154,6 +167,7 @@ class Front:
             visitors=self._visitors,
             pages=pages,
             printing=printing(core, ways),
+            apologies=core.apologies,
             callback_addresses=callback_addresses(self._settings),
         )
 
@@ -166,8 +180,12 @@ class Front:
             log=self._access_log,
             registry=REGISTRY,
             secure=self._secure,
-            problem_page=self._pages.problem,
+            problem_page=self._problem,
         )
+
+    def _problem(self, request: web.Request, problem: Problem) -> web.Response:
+        """The page that says what went wrong, in the frame of the pages around it."""
+        return (self._console if self._console.owns(request.path) else self._pages).problem(request, problem)
 
 
 def _write_log(lines: bytes) -> None:

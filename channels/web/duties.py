@@ -18,12 +18,11 @@ from prometheus_client import CollectorRegistry, Gauge
 from cache.limits import Limit, Limits
 from channels.web.access_log import AccessLog
 from channels.web.figures import Figure, Figures
+from channels.web.patience import Patience
 from domain.errors import TooMany
 from pages.headers import defaults
-from pages.problems import Problem, problem_bytes, problem_json, problem_of
+from pages.problems import REQUEST_ID, Problem, problem_bytes, problem_json, problem_of
 from pages.visitors import Visitor, Visitors
-
-REQUEST_ID = web.RequestKey("request_id", bytes)  # 16 or 32 hexadecimal digits
 
 logger = structlog.get_logger(__name__)
 
@@ -88,6 +87,7 @@ class Duties:
         self._log = log
         self._page_headers, self._data_headers = defaults(secure=secure)
         self._problem_page = problem_page
+        self.patience = Patience()
         self._figures = Figures()
         registry.register(self._figures)
         lost = Gauge("motma_access_log_lost_lines", "Lines lost because their reader stood still.", registry=registry)
@@ -108,6 +108,7 @@ class Duties:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Everything around one request."""
+        self.patience.began(request)
         began = self.begin()
         route = self._routes.get(request.match_info.route) or self._meet(request.match_info.route)
         visitor = self._visitors.of(request)
@@ -125,6 +126,8 @@ class Duties:
         except BaseException:
             self.record(route, request.method, _GONE, began, visitor, request_id)
             raise
+        finally:
+            self.patience.ended(request)
         self.record(route, request.method, response.status, began, visitor, request_id)
         return response
 

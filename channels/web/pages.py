@@ -7,7 +7,6 @@ import msgspec
 from aiohttp import web
 
 from channels.guesses import GuardedDesk, ProofNeeded
-from channels.web.duties import REQUEST_ID
 from channels.web.enquiries import NotACode, Typed, TypedInstead, answer_to, understood
 from channels.web.live import Streams
 from channels.web.views import answer_view, wait_words
@@ -17,7 +16,7 @@ from domain.vietnamese import clean
 from lookup.disclosure import Answer
 from lookup.wording import Words
 from pages.assets import Assets
-from pages.problems import Problem, problem_of
+from pages.problems import REQUEST_ID, Problem, problem_of
 from pages.rendering import Pages
 from pages.requests import small_form
 from pages.visitors import Visitors

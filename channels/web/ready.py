@@ -6,7 +6,7 @@ from time import time
 
 from aiohttp import HttpVersion11, hdrs, web
 
-from channels.web.duties import REQUEST_ID
+from pages.problems import REQUEST_ID
 
 _MOST_UNREAD = 65_536  # bytes written and not yet taken: beyond that the reader must be waited for
 

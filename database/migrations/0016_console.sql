@@ -150,6 +150,7 @@ begin
 end $$;
 create policy officer on status_mapping to motma_console using (
     sender_agency in (select r.agency_id from agency_reach r where r.scope_id = nullif(current_setting('motma.scope', true), '')::int));
+create policy own on account to motma_console using (id = nullif(current_setting('motma.account', true), '')::bigint);
 -- Sessions and passkeys follow their account, which the policy on account limits.
 create policy officer on session to motma_console using (exists (select from account a where a.id = account_id));
 create policy officer on passkey to motma_console using (exists (select from account a where a.id = account_id));
@@ -177,6 +178,6 @@ grant select, update on audit_head to motma_app, motma_gate, motma_operator;
 grant select, insert, update on api_key to motma_console;
 grant insert, update, delete on status_mapping, notice_rule, notice_ladder to motma_console;
 grant insert on notice_text to motma_console;
-grant select on opt_out to motma_console;
+grant select on opt_out, operation_turn to motma_console;
 
 -- migrate:down

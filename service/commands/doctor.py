@@ -46,6 +46,12 @@ TENANT_TABLES = [
     "callback_listener",
     "callback_change",
     "callback_delivery",
+    "account",
+    "account_role",
+    "session",
+    "passkey",
+    "draft",
+    "audit",
 ]
 
 

@@ -1,0 +1,48 @@
+"""What a page of the console is: its place, who may see it, what it shows and does. `console.places` lists them all."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aiohttp import web
+
+from console.roles import Ability
+from console.visit import HOME, Visit
+
+Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+
+
+class Group(StrEnum):
+    """The headings of the menu."""
+
+    WORK = "work"
+    REFERENCE = "reference"
+    NOTICES = "notices"
+    OPERATION = "operation"
+    ADMINISTRATION = "administration"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page and what can be done on it.
+
+    `name` is the msgid of its words (`page.NAME`); `path` stands below /console. `needs`: an ability of the officer's
+    roles at the present office, None for everybody who is signed in. `shows` answers GET at `path`, `parts` GET below
+    it (`/{code}`), `does` POST below it. `rare` are those of `does` that ask for a proof shown a short while ago.
+    `waits` says how much of it waits for the officer, for the start page; `group` None keeps it out of the menu.
+    """
+
+    name: str
+    path: str
+    needs: Ability | None
+    shows: Handler
+    group: Group | None = None
+    parts: Mapping[str, Handler] = field(default_factory=dict)
+    does: Mapping[str, Handler] = field(default_factory=dict)
+    rare: frozenset[str] = frozenset()
+    waits: Callable[[Visit], Awaitable[int]] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return HOME + self.path
