@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 
 import structlog
 
+from channels.web.patience import Held, Patience
 from database.supervision import place
 from pages.visitors import Visitor, Visitors
 
@@ -55,11 +56,14 @@ class Lookups(Protocol):
 class FrontDoor:
     """Where connections come in: a protocol factory for `loop.create_server`.
 
-    `lookups` answers; `framework` makes aiohttp's protocol for everything else.
+    `lookups` answers; `framework` makes aiohttp's protocol for everything else, whose senders `patience` watches.
     """
 
-    def __init__(self, *, lookups: Lookups, visitors: Visitors, framework: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, *, lookups: Lookups, visitors: Visitors, patience: Patience, framework: Callable[[], asyncio.Protocol]
+    ) -> None:
         self.framework = framework
+        self.patience = patience
         self.lookups = lookups
         self.answers: set[asyncio.Task[bytes]] = set()  # under way
         self._visitors = visitors
@@ -120,6 +124,7 @@ class FrontDoor:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        self.patience.close()
         if self.answers:
             await asyncio.wait(self.answers, timeout=GRACE)
         for guest in list(self._waiting):
@@ -129,11 +134,12 @@ class FrontDoor:
 class _Guest(asyncio.Protocol):
     """One connection: ours while it asks only plain look-ups, then aiohttp's."""
 
-    __slots__ = ("_answer", "_behind", "_door", "_framework", "_peer", "_transport", "silent_until")
+    __slots__ = ("_answer", "_behind", "_door", "_framework", "_held", "_peer", "_transport", "silent_until")
 
     def __init__(self, door: FrontDoor) -> None:
         self._door = door
         self._framework: asyncio.Protocol | None = None
+        self._held: Held | None = None
         self._answer: asyncio.Task[bytes] | None = None  # under way
         self._behind = b""  # what came meanwhile
         self._peer = "local"
@@ -149,13 +155,13 @@ class _Guest(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._framework is not None:
-            self._framework.data_received(data)
+            self._pass_on(self._framework, data)
         elif self._answer is not None:
             self._behind += data
             if len(self._behind) > MOST_HEAD:
                 self._transport.pause_reading()
         elif len(data) > MOST_HEAD or (asked := self._door.read(data, self._peer)) is None:
-            self._hand_over().data_received(data)
+            self._pass_on(self._hand_over(), data)
         elif (response := self._door.lookups.at_once(*asked)) is not None:
             self._transport.write(response)
             self.silent_until = monotonic() + KEEP_ALIVE
@@ -165,7 +171,7 @@ class _Guest(asyncio.Protocol):
             self._door.answers.add(self._answer)
             self.silent_until = inf
         else:
-            self._hand_over().data_received(data)
+            self._pass_on(self._hand_over(), data)
 
     def _answered(self, answer: asyncio.Task[bytes]) -> None:
         self._door.answers.discard(answer)
@@ -186,8 +192,14 @@ class _Guest(asyncio.Protocol):
     def _hand_over(self) -> asyncio.Protocol:
         self._door.left(self)
         self._framework = self._door.framework()
+        self._held = self._door.patience.hold(self._framework, self._transport)
         self._framework.connection_made(self._transport)
         return self._framework
+
+    def _pass_on(self, framework: asyncio.Protocol, data: bytes) -> None:
+        if self._held is not None:
+            self._held.heard(len(data))
+        framework.data_received(data)
 
     def eof_received(self) -> bool | None:
         return None if self._framework is None else self._framework.eof_received()
@@ -197,18 +209,23 @@ class _Guest(asyncio.Protocol):
         if self._answer is not None:
             self._answer.cancel()
         if self._framework is not None:
+            self._door.patience.release(self._framework)
             self._framework.connection_lost(exc)
 
     # A client that does not read its answers is not asked for more questions.
 
     def pause_writing(self) -> None:
         if self._framework is not None:
+            if self._held is not None:
+                self._held.paused_since = monotonic()
             self._framework.pause_writing()
         else:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         if self._framework is not None:
+            if self._held is not None:
+                self._held.paused_since = None
             self._framework.resume_writing()
         else:
             self._transport.resume_reading()

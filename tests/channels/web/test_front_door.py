@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from channels.web import front_door
 from channels.web.front_door import FrontDoor
+from channels.web.patience import Patience
 from lookup.disclosure import Answer
 from tests.channels.web.conftest import OpenSite, Site
 from tests.channels.web.sample_answers import SAMPLES
@@ -70,7 +71,7 @@ async def door_of(site: Site) -> AsyncIterator[Door]:
         handed_over.append(make())
         return handed_over[-1]
 
-    front = FrontDoor(lookups=site.lookups, visitors=site.visitors, framework=framework)
+    front = FrontDoor(lookups=site.lookups, visitors=site.visitors, patience=Patience(), framework=framework)
     listening = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0)
     try:
         yield Door(site, listening.sockets[0].getsockname()[1], front, handed_over)
