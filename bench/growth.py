@@ -148,7 +148,7 @@ async def _write(setting: Setting, databases: dict[int, str]) -> dict[str, list[
             connection = await asyncpg.connect(setting.store.url(name))
             stack.push_async_callback(connection.close)
             await connection.execute(
-                "TRUNCATE message, delivery_report"
+                "TRUNCATE message, delivery_report, message_step"
             )  # notices of an earlier run, which nobody sends
             changes = Changes(await connection.fetchval("SELECT last_value FROM dossier_id"))
             contestants[str(size)] = partial(_written, web, key, connection, changes, size)

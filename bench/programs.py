@@ -103,12 +103,12 @@ async def running(
     port: int,
     environment: Mapping[str, str] | None = None,
     ready: str | None = "/healthz",
-    cpu: int = SERVER_CPU,
+    cpu: int | None = SERVER_CPU,
 ) -> AsyncIterator[Program]:
-    """`command` on one core while inside, once it answers `ready` (None: once it says so itself)."""
+    """`command` on one core (None: on any) while inside, once it answers `ready` (None: once it says so itself)."""
     with _new_log(log) as output:
         child = await asyncio.create_subprocess_exec(
-            *pinned(cpu),
+            *([] if cpu is None else pinned(cpu)),
             *command,
             cwd=ROOT,
             env=_environment(environment or {}),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from bench.machine import SERVER_CPU
 from bench.programs import Program, free_port, python, running
 from bench.store import Store
 
@@ -37,8 +38,9 @@ async def motma(
     redis: bool = True,
     module: str = "service",
     extra: dict[str, str] | None = None,
+    cpu: int | None = SERVER_CPU,
 ) -> AsyncIterator[Program]:
-    """One process of the service in one role, on the server's core, while inside."""
+    """One process of the service in one role, on the server's core (None: on any), while inside."""
     port = free_port()
     name = name or f"motma {role}"
     async with running(
@@ -48,5 +50,6 @@ async def motma(
         port=port,
         environment=environment(store, database, port=port, redis=redis) | (extra or {}),
         ready="/healthz" if role == "web" else None,
+        cpu=cpu,
     ) as program:
         yield program

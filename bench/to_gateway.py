@@ -40,8 +40,9 @@ async def bench(setting: Setting) -> list[Finding]:
             "MOTMA_NOTICE_WINDOW": "0",
             "MOTMA_NOTICES_A_DAY": "0",
         }
-        web = await stack.enter_async_context(motma(setting.store, database, extra=kannel))
-        await stack.enter_async_context(motma(setting.store, database, "dispatcher", extra=kannel))
+        # On whatever core is free, as on a desk: what counts is the way of one change, not the share of a core.
+        web = await stack.enter_async_context(motma(setting.store, database, extra=kannel, cpu=None))
+        await stack.enter_async_context(motma(setting.store, database, "dispatcher", extra=kannel, cpu=None))
         findings, first = [], setting.dossiers
         for rate, allowed in RATES.items():
             seconds = (QUICK_SECONDS if setting.quick else SECONDS) + LEAD_IN
@@ -106,7 +107,7 @@ def _finding(rate: int, allowed: float, numbers: range, answered: Answered, bega
         bench="gateway",
         name=f"gateway {rate:,}/s",
         what=f"from the appointed time of POST /api/v1/events to the notice at sendsms, {len(counted):,} changes at "
-        f"{rate:,}/s, open loop; two processes on one core",
+        f"{rate:,}/s, open loop; two processes, PostgreSQL, Valkey, load and gateway on all cores",
         goal=f"p99 ≤ {allowed * 1000:.0f} ms, none lost, none twice",
         measured=f"p50 {ms(percentile(latencies, 0.5))}, p99 {ms(p99)}; acknowledged p50 "
         f"{ms(percentile(committed, 0.5))}, p99 {ms(percentile(committed, 0.99))}; lost {lost}, twice {twice}",
