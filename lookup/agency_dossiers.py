@@ -24,7 +24,7 @@ FIND_HELD = """
     SELECT d.id, d.code, d.version, d.owner_agency, d.receiving_agency, d.resolving_agency, d.filing_channel,
            d.reference, p.code AS procedure_code, p.name AS procedure_name, d.applicant_name, d.applicant_kind,
            d.phone_sealed, d.email_sealed, d.status, d.status_at, d.received_at, d.due_at, d.finished_at,
-           d.delivered_at, d.asked, d.note, d.extra, d.recorded_at
+           d.delivered_at, d.asked, d.note, d.extra, d.recorded_at, d.put_off_from, d.put_off_to
       FROM dossier d LEFT JOIN procedure p ON p.id = d.procedure_id
      WHERE d.id = ANY ($1::bigint[])"""
 FIND_ID = "SELECT dossier_id FROM dossier_code WHERE code = $1 AND test = $2"
@@ -86,6 +86,8 @@ class HeldDossier:
     note: str | None = field(repr=False)
     extra: bytes | None = field(repr=False)  # a JSON object
     recorded_at: datetime
+    put_off_from: datetime | None  # the date that an apology replaced, by the next
+    put_off_to: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +232,8 @@ class AgencyDossiers:
             note=row["note"],
             extra=extra.encode() if extra is not None else None,
             recorded_at=row["recorded_at"],
+            put_off_from=row["put_off_from"],
+            put_off_to=row["put_off_to"],
         )
 
 

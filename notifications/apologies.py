@@ -20,7 +20,7 @@ import prometheus_client
 
 from database.pool import DATABASE_AWAY, SET_TENANT, Connection, Database
 from domain.civil_time import CIVIL_ZONE, civil_day, utc_now
-from domain.errors import Conflict, Invalid, NotFound, Unavailable
+from domain.errors import ChangedMeanwhile, Invalid, NotFound, Unavailable
 from domain.language import Language
 from domain.status import Status
 from domain.vietnamese import clean
@@ -184,15 +184,15 @@ class Apologies:
         self, tenant: Tenant, apology_id: int, *, actor: str, reason: str, connection: Connection | None = None
     ) -> Apology:
         """Do not apologise: `reason` is kept. Again, nothing more is done. Raises as `confirm`."""
-        reason = _reason(reason) or ""
-        if not reason:
-            raise Invalid("Say why.", field="reason")
+        said = _reason(reason)
         async with self._as(tenant, connection) as own:
             found = await self._locked(own, apology_id)
+            if said is None:
+                raise Invalid("Say why.", field="reason")
             if found.state is not State.REFUSED:
                 _must_wait(found)
-                await own.execute(DECIDE, apology_id, State.REFUSED, None, reason)
-                await own.execute(NOTE_ACT, apology_id, "refused", None, actor, reason)
+                await own.execute(DECIDE, apology_id, State.REFUSED, None, said)
+                await own.execute(NOTE_ACT, apology_id, "refused", None, actor, said)
                 count_act("refused", actor)
             return await _get(own, apology_id)
 
@@ -209,7 +209,8 @@ class Apologies:
         """Apologise: the dossier is due on `new_due_on`, or on the day that was proposed, and its people are told.
 
         The same again does nothing more. Raises `NotFound`, `Invalid` for a day that is past, far ahead or off,
-        `Conflict` where it was decided otherwise or the dossier is not late by that date any more, and `Unavailable`.
+        `ChangedMeanwhile` where it was decided otherwise or the dossier is not late by that date any more, and
+        `Unavailable`.
         """
         reason = _reason(reason)
         async with self._as(tenant, connection) as own:
@@ -279,7 +280,7 @@ class Apologies:
         await connection.execute(SET_TENANT, str(owner.agency_id), "off")
         row = await connection.fetchrow(LOCK_DOSSIER, apology.dossier_id)
         if row is None or row["status"] not in _RUNNING or row["due_at"] != apology.due_at:
-            raise Conflict("The dossier is not late by this date any more.")
+            raise ChangedMeanwhile("The dossier is not late by this date any more.")
         new_due_at = datetime.combine(due_on, apology.due_at.astimezone(CIVIL_ZONE).timetz())
         status, key = Status(row["status"]), _key(apology.apology_id)
         said = WORDS.say(
@@ -292,7 +293,7 @@ class Apologies:
         try:
             await connection.execute(DECIDE, apology.apology_id, State.CONFIRMED, new_due_at, reason)
         except asyncpg.UniqueViolationError:
-            raise Conflict("The dossier has had its one new date.") from None
+            raise ChangedMeanwhile("The dossier has had its one new date.") from None
         await connection.execute(
             NOTE_EVENT,
             apology.dossier_id,
@@ -329,9 +330,9 @@ _RUNNING = frozenset({Status.ACCEPTED, Status.PROCESSING})
 
 
 def _must_wait(apology: Apology) -> None:
-    """Raises `Conflict` for what has been decided."""
+    """Raises `ChangedMeanwhile` for what has been decided."""
     if apology.state is not State.DRAFTED:
-        raise Conflict(f"This apology is {apology.state} already.")
+        raise ChangedMeanwhile(f"This apology is {apology.state} already.")
 
 
 def _reason(given: str | None) -> str | None:

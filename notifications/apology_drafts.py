@@ -11,7 +11,7 @@ import structlog
 
 from database.pool import Connection
 from domain.civil_time import civil_day, utc_now
-from domain.errors import Conflict
+from domain.errors import ChangedMeanwhile
 from lookup.changes import Tenant
 from lookup.deadlines import legal_clock
 from lookup.registry import Registry
@@ -119,7 +119,7 @@ class ApologyDrafts:
             try:
                 await self._apologies.confirm(tenant, row["id"], actor=BY_ITSELF, new_due_on=due_on)
                 given += 1
-            except Conflict as error:  # the dossier has moved on: the draft lapses
+            except ChangedMeanwhile as error:  # the dossier has moved on: the draft lapses
                 log.info("apology not given", apology_id=row["id"], reason=error.message)
         return given
 

@@ -15,6 +15,7 @@ from lookup.ingest import DossierWriter
 from lookup.receipt_tokens import ReceiptKeys, Validity
 from lookup.registry import Registry
 from lookup.sealing import Seal
+from notifications.apologies import Apologies
 from notifications.callbacks.journal import CallbackJournal
 from notifications.ladder import Ladder
 from notifications.outbox import Outbox
@@ -37,6 +38,7 @@ class Core:
     limits: Limits
     outbox: Outbox
     writer: DossierWriter
+    apologies: Apologies
     timing: Timing
     ladder: Ladder
 
@@ -70,6 +72,7 @@ async def open_core(
         reader = DossierReader(database)
         async with open_cached_dossiers(reader, redis, seal, linked=answers_in_process) as dossiers:
             outbox = Outbox(seal, timing=timing, rungs=ladder.rungs)
+            journal = CallbackJournal()
             yield Core(
                 database=database,
                 redis=redis,
@@ -93,9 +96,10 @@ async def open_core(
                     outbox,
                     dossiers,
                     registry,
-                    journal=CallbackJournal(),
+                    journal=journal,
                     emails=registered_emails(seal),
                 ),
+                apologies=Apologies(database, registry, announcer=outbox, forgetter=dossiers, journal=journal),
                 timing=timing,
                 ladder=ladder,
             )

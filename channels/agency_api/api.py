@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from cache.limits import Limit, Limits
 from channels.agency_api import cloud_events
 from channels.agency_api.admission import Admission, idempotency_key
+from channels.agency_api.apologies import ApologyCalls
 from channels.agency_api.bodies import (
     JSON,
     LINES,
@@ -53,6 +54,7 @@ from lookup.receipts import Receipts
 from lookup.registry import Registry
 from lookup.sealing import Seal
 from lookup.sender_words import ApplicantKinds
+from notifications.apologies import Apologies
 from notifications.callbacks.deliveries import Deliveries
 from notifications.callbacks.receivers import Receivers
 from notifications.timeline import Timeline
@@ -85,6 +87,7 @@ class AgencyApi:
         visitors: Visitors,
         pages: Pages,
         printing: Printing,
+        apologies: Apologies,
         callback_addresses: Addresses | None = None,
     ) -> None:
         understanding = Understanding(registry)
@@ -114,6 +117,7 @@ class AgencyApi:
             addresses=callback_addresses or Addresses(),
         )
         self._messages = MessageCalls(admission=self._admission, database=database, timeline=Timeline(seal))
+        self._apologies = ApologyCalls(admission=self._admission, apologies=apologies, registry=registry)
         self._documentation = Documentation(pages)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -131,6 +135,7 @@ class AgencyApi:
             web.post("/api/v1/receipts", guarded(self._receipts.print)),
             web.delete("/api/v1/receipts/{code}", guarded(self._receipts.revoke)),
             *self._callbacks.routes(),
+            *self._apologies.routes(),
             *self._portal.routes(),
             *self._documentation.routes(),
         ]

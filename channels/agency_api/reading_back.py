@@ -96,6 +96,7 @@ class ReadingBack:
             or None,
             "received_at": held.received_at,
             "due_at": held.due_at,
+            "put_off": {"from": held.put_off_from, "to": held.put_off_to} if held.put_off_from else None,
             "status": held.status,
             "status_at": held.status_at,
             "finished_at": held.finished_at,

@@ -8,7 +8,7 @@ import pytest
 
 from database.pool import Database, Role
 from domain.civil_time import CIVIL_ZONE
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import ChangedMeanwhile, Invalid, NotFound
 from domain.language import Language
 from domain.status import Status
 from lookup.changes import DossierFacts, Outcome, Tenant
@@ -151,7 +151,7 @@ async def test_a_refusal_needs_a_reason_and_changes_nothing_else(calendar: Calen
         DUE,
     )
     assert len(await calendar.apologies.acts(calendar.tenant, draft.apology_id)) == 2
-    with pytest.raises(Conflict):
+    with pytest.raises(ChangedMeanwhile):
         await calendar.apologies.confirm(calendar.tenant, draft.apology_id, actor=OFFICER)
     await calendar.day(local(25))  # the same date again makes no other draft
     assert await calendar.apologies.waiting(calendar.tenant) == []
@@ -164,9 +164,9 @@ async def test_confirmed_twice_at_once_it_is_given_once(calendar: Calendar) -> N
     )
     assert both[0] == both[1]
     assert [told for told in await calendar.told() if told[0] == "new_due_date"] == [("new_due_date", code)]
-    with pytest.raises(Conflict):
+    with pytest.raises(ChangedMeanwhile):
         await calendar.apologies.confirm(calendar.tenant, draft.apology_id, actor=OFFICER, new_due_on=date(2026, 12, 4))
-    with pytest.raises(Conflict):
+    with pytest.raises(ChangedMeanwhile):
         await calendar.apologies.refuse(calendar.tenant, draft.apology_id, actor=OFFICER, reason="x")
 
 
@@ -252,7 +252,7 @@ async def test_a_draft_of_what_is_no_longer_late_is_neither_shown_nor_confirmed_
     code, draft = await late(calendar)
     await calendar.moves(code, Status.COMPLETED, local(23, 9))
     assert await calendar.apologies.waiting(calendar.tenant) == []
-    with pytest.raises(Conflict):
+    with pytest.raises(ChangedMeanwhile):
         await calendar.apologies.confirm(calendar.tenant, draft.apology_id, actor=OFFICER)
     await calendar.day(local(23, 10))
     lapsed = await calendar.apologies.get(calendar.tenant, draft.apology_id)

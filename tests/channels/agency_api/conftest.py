@@ -30,6 +30,7 @@ from lookup.ingest import DossierWriter
 from lookup.receipt_tokens import ReceiptKeys
 from lookup.registry import Registry
 from lookup.sealing import Seal
+from notifications.apologies import Apologies
 from pages.assets import Assets
 from pages.problems import Problem, problem_json
 from pages.rendering import Pages
@@ -175,6 +176,7 @@ async def open_stage(database: Database, redis_url: str, seal: Seal) -> AsyncIte
                     ways=WaysToAsk(public_url="https://motma.vn", sms_number="8088", telegram="t.me/motma_bot"),
                     clock=utc_now,
                 ),
+                apologies=Apologies(database, registry, announcer=heard, forgetter=heard),
             )
             app = web.Application()
             app.router.add_routes(api.routes())
