@@ -11,6 +11,7 @@ from domain.errors import ChangedMeanwhile, Forbidden, Invalid, NotFound
 from domain.vietnamese import clean
 from feedback_intake.filing import LONGEST_TEXT
 from feedback_intake.moves import MOVES, CaseState, Content, MoveName, Needs, RefusalReason, Who, after
+from feedback_intake.register import Publication, Register
 from feedback_intake.telling import Telling, Told
 from feedback_intake.terms import FeedbackTerm, term_of
 from lookup.sealing import Seal
@@ -99,6 +100,7 @@ class Step:
     assignee: int | None = None
     content: Content | None = None
     answer: str = field(default="", repr=False)
+    publication: Publication = field(default_factory=Publication, repr=False)
 
 
 class Cases:
@@ -109,6 +111,7 @@ class Cases:
         self._seal = seal
         self._calendar = calendar
         self._telling = telling
+        self._register = Register(seal)
 
     async def find(self, connection: Connection, case_id: int) -> Case:
         """The case. Raises `NotFound` where there is none, or none that may be seen."""
@@ -140,6 +143,8 @@ class Cases:
                 move=step.move, why=step.why, reason=step.reason, answer=answer, holder=holder, by=case.holder_agency
             )
             await self._telling.tell(connection, case_id, told)
+        if step.move is MoveName.PUBLISH:  # last: others who publish wait for it
+            await self._register.publish(connection, case_id, step.publication, actor.account_id)
         return await self.find(connection, case_id)
 
     async def note(self, connection: Connection, case_id: int, account_id: int, text: str) -> None:
@@ -257,6 +262,7 @@ def _complete(step: Step) -> Step:
         assignee=_given(step.assignee, "assignee", needed=Needs.ASSIGNEE in needs),
         content=_given(step.content, "content", needed=Needs.CONTENT in needs),
         answer=_words(step.answer, "answer") if Needs.ANSWER in needs else "",
+        publication=step.publication,
     )
 
 
