@@ -8,17 +8,21 @@ from pathlib import Path
 from domain.errors import ServiceError
 from service.commands import (
     accounts,
+    apologies,
     callbacks,
     demo,
     doctor,
     file_import,
     keys,
+    ladders,
     messages,
     quarantine,
     receipt,
     reconcile,
+    rules,
     schema,
     simulator,
+    wordings,
 )
 from service.logs import configure_logs
 from service.roles import ROLES, run_roles, run_up
@@ -58,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
         receipt,
         quarantine,
         callbacks,
+        rules,
+        ladders,
+        wordings,
+        apologies,
         messages,
         reconcile,
         simulator,
