@@ -167,7 +167,8 @@ def _full(answer: Answer, news: News, language: Language, *, by_word: bool) -> s
     else:
         lines[0] += f" {status_label(proven.status, language)}."
         if proven.asked_of_you:
-            lines.append(WORDS.say(language, "full.asked", asked=proven.asked_of_you))
+            asked = " ".join(proven.asked_of_you.split()).rstrip(".")
+            lines.append(WORDS.say(language, "full.asked", asked=asked))
         lines.append(next_step_of(proven.status, language))
     if not answer.on_time and answer.stage in _STAGE_HAS_DUE_DATE:
         lines.append(_late("full", proven.days_late if proven else 0, language))

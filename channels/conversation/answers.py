@@ -33,8 +33,7 @@ def brief(answer: Answer, language: Language, fits: Fits) -> str:
     """The answer in one short message."""
     chosen = {"head": _head(answer, language)}
     for part, wording in _by_importance(answer, language):
-        longer = len(wording) > len(chosen.get(part, ""))
-        if longer and fits(_joined(chosen | {part: wording})):
+        if (part not in chosen or part == "office") and fits(_joined(chosen | {part: wording})):
             chosen[part] = wording
     return _joined(chosen)
 

@@ -240,7 +240,7 @@ async def test_what_the_office_asks_is_told_to_the_holder_and_not_to_a_stranger(
 async def test_a_long_request_gives_way_to_the_offices_phone() -> None:
     desk = PaperDesk(dossiers=[dossier(status=Status.SUPPLEMENT_REQUIRED, asked="giấy xác nhận cư trú " * 8)])
     reply = await Chat(phone=PHONE, desk=desk).says(CODE)
-    assert "Xin hoi co quan can gi. Hoi So Tu phap tinh Bac Ninh: 02223822456." in reply
+    assert "Co quan cho biet chi tiet. Hoi So Tu phap tinh Bac Ninh: 02223822456." in reply
     assert segments(reply).count == 1
 
 
