@@ -13,14 +13,17 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import Protocol, TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import prometheus_client
 import structlog
 
 from cache.budgets import MISSES_PER_ORIGIN, MISSES_PER_PREFIX, WRONG_PROOFS_PER_DOSSIER, WRONG_PROOFS_PER_ORIGIN
 from cache.limits import Limit, Limits, Verdict
+from domain.contact import Contact
 from domain.errors import TooMany
+from feedback_intake.number_desk import NumberDesk
+from feedback_intake.progress import Progress
 from lookup.codes import is_agency_style
 from lookup.disclosure import Answer
 
@@ -58,30 +61,43 @@ class ProofNeeded(TooMany):
         )
 
 
-class Desk(Protocol):
-    """What is guarded: `lookup.desk.LookupDesk`. `code` is canonical; all raise `Unavailable`."""
+class Told(Protocol):
+    """What a desk tells: an `Answer` about a dossier, the `Progress` of feedback."""
 
-    async def by_code(self, code: str) -> Answer | None:
+    @property
+    def code(self) -> str:
+        """The canonical code it is about."""
+
+
+T = TypeVar("T", bound=Told)
+T_co = TypeVar("T_co", bound=Told, covariant=True)
+
+
+class Desk(Protocol[T_co]):
+    """What is guarded: `lookup.desk.LookupDesk`, and for feedback `feedback_intake.number_desk.NumberDesk`. `code` is
+    canonical; all raise `Unavailable`."""
+
+    async def by_code(self, code: str) -> T_co | None:
         """Level L0."""
 
-    async def with_proof(self, code: str, proof: str) -> Answer | None:
+    async def with_proof(self, code: str, proof: str) -> T_co | None:
         """Level L1 for the look-up secret or the last four digits of the registered phone."""
 
-    async def for_phone(self, code: str, phone: str) -> Answer | None:
+    async def for_phone(self, code: str, phone: str) -> T_co | None:
         """Level L1 for the registered phone (E.164), which must be where the answer goes."""
 
-    async def with_receipt(self, token: str) -> Answer | None:
+    async def with_receipt(self, token: str) -> T_co | None:
         """Level L1 for what a receipt's QR holds."""
 
 
-class GuardedDesk:
-    """The desk for all who are not known. `origin` is who asks: an address (IPv6: its /64), a phone, a chat.
+class Guarded(Generic[T]):
+    """A desk for all who are not known. `origin` is who asks: an address (IPv6: its /64), a phone, a chat.
 
     `watched` names the budgets that are running out, as far as this process knows. An answer that is ready without
     asking here may be given while it is empty; otherwise ask `watches` first.
     """
 
-    def __init__(self, desk: Desk, limits: Limits) -> None:
+    def __init__(self, desk: Desk[T], limits: Limits) -> None:
         self.watched: dict[_Budget, float] = {}  # until when (monotonic seconds)
         self._desk = desk
         self._limits = limits
@@ -90,7 +106,7 @@ class GuardedDesk:
         self._waiting = 0
         self._one_ended = asyncio.Event()
 
-    async def by_code(self, code: str, *others: str, origin: str) -> Answer | None:
+    async def by_code(self, code: str, *others: str, origin: str) -> T | None:
         """Level L0 of `code`, or else of the first of its `others`: further readings of what was typed.
 
         None for an unknown code. Raises `ProofNeeded`, `Unavailable`.
@@ -117,7 +133,7 @@ class GuardedDesk:
             await self._pay_back(budgets)
         return found
 
-    async def with_proof(self, code: str, proof: str, *others: str, origin: str) -> Answer | None:
+    async def with_proof(self, code: str, proof: str, *others: str, origin: str) -> T | None:
         """Level L1 for the holder of `proof`: the look-up secret, the registered phone or its last four digits.
 
         None for an unknown code and for a wrong proof, which cost the same: it counts against the dossier and against
@@ -138,12 +154,12 @@ class GuardedDesk:
             await self._pay_back(budgets)
         return answer
 
-    async def for_phone(self, code: str, phone: str, *others: str) -> Answer | None:
+    async def for_phone(self, code: str, phone: str, *others: str) -> T | None:
         """Level L1 for the registered phone, known to be the asker's; None for every other. Nobody can guess here."""
         found = await self._first_of(code, *others)
         return await self._desk.for_phone(found.code if found else code, phone)
 
-    async def with_receipt(self, token: str) -> Answer | None:
+    async def with_receipt(self, token: str) -> T | None:
         """Level L1 for a receipt's token, which is too long to be guessed."""
         return await self._desk.with_receipt(token)
 
@@ -156,7 +172,7 @@ class GuardedDesk:
         budgets = ((MISSES_PER_ORIGIN, origin), (MISSES_PER_PREFIX, prefix_of(code)))
         return any(self.watched.get(budget, 0.0) > now for budget in budgets)
 
-    async def _first_of(self, *codes: str) -> Answer | None:
+    async def _first_of(self, *codes: str) -> T | None:
         for code in codes:
             if found := await self._desk.by_code(code):
                 return found
@@ -259,6 +275,22 @@ class GuardedDesk:
         self.watched[budget] = monotonic() + missing * limit.each
         if len(self.watched) > MOST_WATCHED:
             del self.watched[next(iter(self.watched))]
+
+
+class GuardedDesk(Guarded[Answer]):
+    """The desk of dossiers, guarded."""
+
+
+class GuardedFeedback(Guarded[Progress]):
+    """Feedback by its number, guarded by the same budgets: who guesses at one guesses at the other."""
+
+    async def for_contacts(self, code: str, *contacts: Contact) -> Progress | None:
+        """All of it, for who is known to be reached at the contact it was filed from. Nobody can guess here."""
+        return await self._numbers.for_contacts(code, *contacts)
+
+    def __init__(self, desk: NumberDesk, limits: Limits) -> None:
+        super().__init__(desk, limits)
+        self._numbers = desk
 
 
 def prefix_of(code: str) -> str:

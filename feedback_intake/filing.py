@@ -32,11 +32,13 @@ FILE = """
     INSERT INTO feedback (case_id, number, kind, resembles, dossier_id, inbound_id, owner_agency, agency_id, days_late,
                           status, stage, proven, channel, language, contact_digest, address_sealed, text_sealed,
                           about_sealed, name_sealed, postal_address_sealed, phone_digest, tail_digest, may_publish,
-                          may_publish_since, received_on, typed_by)
+                          may_publish_since, received_on, typed_by, claim, reply_channel, reply_proven)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23::text, CASE WHEN $23::text <> 'no' THEN now() END, $24, $25)
+            $23::text, CASE WHEN $23::text <> 'no' THEN now() END, $24, $25, $26, $27, $28)
     RETURNING id"""
-INTAKE_DESK = "SELECT id FROM agency WHERE parent_id IS NULL ORDER BY valid_to IS NOT NULL, id LIMIT 1"
+INTAKE_DESK = """
+    SELECT id FROM agency WHERE code = $1::text OR parent_id IS NULL
+     ORDER BY code <> $1::text, valid_to IS NOT NULL, id LIMIT 1"""
 
 
 class FeedbackKind(StrEnum):
@@ -47,10 +49,12 @@ class FeedbackKind(StrEnum):
 
 
 class Formal(StrEnum):
-    """What feedback is not, though its words sound like it: each has a law and a way of its own."""
+    """What feedback is not, though its words sound like it: each has an address, and most a law, of its own."""
 
     COMPLAINT = "complaint"  # khiếu nại
     DENUNCIATION = "denunciation"  # tố cáo
+    EMERGENCY = "emergency"  # 113, 114, 115
+    SPAM = "spam"
 
 
 class MayPublish(StrEnum):
@@ -99,10 +103,12 @@ class Filed:
 class Filing:
     """Keeps feedback. Runs as `motma_worker`, or for a letter as `motma_app`, in the transaction it is given."""
 
-    def __init__(self, seal: Seal, calendar: Callable[[], WorkingCalendar]) -> None:
-        """`calendar` gives the working days as they are known now."""
+    def __init__(self, seal: Seal, calendar: Callable[[], WorkingCalendar], *, desk: str = "") -> None:
+        """`calendar` gives the working days as they are known now; `desk` is the code of the agency that sorts what
+        names no office, by default the root of the tree."""
         self._seal = seal
         self._calendar = calendar
+        self._desk = desk
 
     async def file(
         self,
@@ -113,13 +119,16 @@ class Filing:
         inbound_id: int | None = None,
         channel: ChannelName | None = None,
         holder: int | None = None,
+        claim: bytes | None = None,
+        reply_proven: bool = True,
     ) -> Filed:
         """Keep `feedback` and open its case. One message files once: its `inbound_id` is unique.
 
         `sender` None: nobody who can be answered but by post; `channel` then says how it came. The case goes to
-        `holder`; else to the office of the dossier, the one chosen, or the desk at the root of the tree: it is never
-        without an owner. Raises `Invalid`; a number that is taken raises asyncpg's UniqueViolationError: then all is
-        tried again with another.
+        `holder`; else to the office of the dossier, the one chosen, or the intake desk: it is never without an owner.
+        `claim` names the form it came by, which files once; `reply_proven`: the sender's address is known to be
+        theirs. Raises `Invalid`; a number or a claim that is taken raises asyncpg's UniqueViolationError: then all is
+        tried again with another number.
         """
         text = _within(clean(feedback.text), LONGEST_TEXT, "text")
         if not text:
@@ -127,7 +136,7 @@ class Filing:
         calendar = self._calendar()
         subject = await find_subject(connection, feedback.code, calendar)
         holder = holder or (subject and subject.agency_id) or feedback.agency_id
-        holder = holder or int(await connection.fetchval(INTAKE_DESK))
+        holder = holder or int(await connection.fetchval(INTAKE_DESK, self._desk))
         received_on = feedback.received_on or civil_day(utc_now())
         day = calendar.working_day_from(received_on)
         term = await term_of(connection, holder)
@@ -166,6 +175,9 @@ class Filing:
             feedback.may_publish,
             received_on,
             feedback.typed_by,
+            claim,
+            sender.channel if sender and channel and sender.channel != channel else None,
+            reply_proven,
         )
         return Filed(
             feedback_id=feedback_id,

@@ -1,17 +1,23 @@
-"""Ratings: how content a person is with the handling of a dossier, or with the service, from 1 to 5."""
+"""Ratings from 1 to 5: how content a person is with the handling of a dossier, or with the service.
+
+Kept apart from those: how feedback was handled, by who filed it, and by the body that controls the office.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from database.pool import Connection
 from domain.contact import Contact
+from domain.errors import Forbidden, Invalid, NotFound
 from domain.language import Language
+from domain.vietnamese import clean
 from feedback_intake.subjects import find_subject
 from lookup.sealing import Seal
 from lookup.working_time import WorkingCalendar
 
 LOWEST, HIGHEST = 1, 5
 DISCONTENT = 2  # from here down a person is asked why
+LONGEST_REASON = 2_000  # characters
 
 # A reason given before stays with the same score: the score comes first, the reason in the next message.
 RATE = """
@@ -23,6 +29,43 @@ RATE = """
            inbound_id = excluded.inbound_id, language = excluded.language,
            reason_sealed = CASE WHEN excluded.reason_sealed IS NULL AND rating.score = excluded.score
                                 THEN rating.reason_sealed ELSE excluded.reason_sealed END"""
+
+
+# What was answered can be rated; the rated office is the one that answered.
+FIND_ANSWERED = """
+    SELECT f.id AS feedback_id, c.id AS case_id, coalesce(
+           (SELECT s.from_agency FROM feedback_step s WHERE s.case_id = c.id AND s.move = 'approve'
+             ORDER BY s.id DESC LIMIT 1), c.holder_agency) AS agency_id
+      FROM feedback f JOIN feedback_case c ON c.id = f.case_id
+     WHERE f.number = $1 AND c.answered_at IS NOT NULL"""
+RATE_HANDLING = """
+    INSERT INTO case_rating (feedback_id, case_id, agency_id, score, channel, language, reason_sealed)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (feedback_id) DO UPDATE
+       SET score = excluded.score, rated_at = now(), agency_id = excluded.agency_id, channel = excluded.channel,
+           reason_sealed = CASE WHEN excluded.reason_sealed IS NULL AND case_rating.score = excluded.score
+                                THEN case_rating.reason_sealed ELSE excluded.reason_sealed END"""
+CONTROLLED = """
+    SELECT c.holder_agency,
+           EXISTS (SELECT FROM account a JOIN agency_reach r ON r.scope_id = a.agency_id
+                    WHERE a.id = $2 AND a.agency_id <> c.holder_agency AND r.agency_id = c.holder_agency) AS above
+      FROM feedback_case c WHERE c.id = $1 AND c.answered_at IS NOT NULL"""
+RATE_CONTROL = """
+    INSERT INTO control_rating (case_id, agency_id, account_id, score, reason_sealed) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (case_id, account_id) DO UPDATE
+       SET score = excluded.score, rated_at = now(), agency_id = excluded.agency_id,
+           reason_sealed = excluded.reason_sealed"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlingRating:
+    """How content who filed `number` is with its handling, from 1 to 5. Who rates has proven a right to the number."""
+
+    number: str
+    score: int
+    reason: str = field(default="", repr=False)
+    channel: str = "web"
+    language: Language = Language.VIETNAMESE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,5 +108,49 @@ class Ratings:
             self._seal.seal(rating.reason) if rating.reason else None,
         )
 
+    async def rate_handling(self, connection: Connection, rating: HandlingRating) -> None:
+        """Keep it in place of what the same person said before. Raises `Invalid` for no score, and where no answer was
+        given yet."""
+        _check(rating.score)
+        answered = await connection.fetchrow(FIND_ANSWERED, rating.number)
+        if answered is None:
+            raise Invalid("There is no answer to rate yet.", field="score")
+        await connection.execute(
+            RATE_HANDLING,
+            answered["feedback_id"],
+            answered["case_id"],
+            answered["agency_id"],
+            rating.score,
+            rating.channel,
+            rating.language,
+            self._sealed(rating.reason),
+        )
 
-STATEMENTS = (RATE,)
+    async def rate_control(
+        self, connection: Connection, case_id: int, account_id: int, score: int, *, reason: str = ""
+    ) -> None:
+        """The rating of an officer of an agency above the one that answered, in place of an earlier one.
+
+        Runs as `motma_console` with the tenant set. Raises `NotFound`, `Forbidden` for who is not above, `Invalid`.
+        """
+        _check(score)
+        found = await connection.fetchrow(CONTROLLED, case_id, account_id)
+        if found is None:
+            raise NotFound("There is no such case with an answer.")
+        if not found["above"]:
+            raise Forbidden("An office is rated by one above it, not by itself.")
+        await connection.execute(RATE_CONTROL, case_id, found["holder_agency"], account_id, score, self._sealed(reason))
+
+    def _sealed(self, reason: str) -> bytes | None:
+        reason = clean(reason)
+        if len(reason) > LONGEST_REASON:
+            raise Invalid(f"A reason may have {LONGEST_REASON} characters at most.", field="reason")
+        return self._seal.seal(reason) if reason else None
+
+
+def _check(score: int) -> None:
+    if not LOWEST <= score <= HIGHEST:
+        raise Invalid(f"A rating is a number from {LOWEST} to {HIGHEST}.", field="score")
+
+
+STATEMENTS = (RATE, FIND_ANSWERED, RATE_HANDLING, CONTROLLED, RATE_CONTROL)

@@ -1,4 +1,8 @@
-"""What those who filed hear: a message to each, in their language and channel, in the commit of the move itself."""
+"""What those who filed hear: a message to each, in their language and channel, in the commit of the move itself.
+
+A phone or address that was only typed in may be a stranger's: until it is proven it is told that there is news, and
+neither the number, which opens the rest, nor the office nor a word of it (docs/decisions/0020).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,9 +23,12 @@ WORDS = Words("feedback_intake")
 EXPIRY = timedelta(days=3)
 LONGEST_SMS = 300  # characters of an answer that go out by SMS at once: two segments; more is asked for by its number
 
+# What is told even where the address is not proven: what must be answered, and what is over.
+NEWS = frozenset({MoveName.ASK, MoveName.REFUSE, MoveName.APPROVE})
+
 SENDERS = """
-    SELECT number, channel, language, address_sealed FROM feedback
-     WHERE case_id = $1 AND address_sealed IS NOT NULL ORDER BY id"""
+    SELECT number, coalesce(reply_channel, channel) AS channel, language, address_sealed, reply_proven FROM feedback
+     WHERE case_id = $1 AND address_sealed IS NOT NULL AND withdrawn_at IS NULL ORDER BY id"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +44,36 @@ class Told:
 
 
 class Telling:
-    """Queues the messages. `office` gives an agency's name by our id."""
+    """Queues the messages. `office` gives an agency's name by our id; `url` is where we are on the web."""
 
-    def __init__(self, seal: Seal, outbox: Outbox, office: Callable[[int, Language], str]) -> None:
+    def __init__(self, seal: Seal, outbox: Outbox, office: Callable[[int, Language], str], *, url: str = "") -> None:
         self._seal = seal
         self._outbox = outbox
         self._office = office
+        self._url = url
 
     async def tell(self, connection: Connection, case_id: int, told: Told) -> None:
         """One message to everybody who filed what the case gathers and can be written to."""
         for row in await connection.fetch(SENDERS, case_id):
             channel, language = ChannelName(row["channel"]), Language(row["language"])
+            proven = row["reply_proven"]
+            if not proven and told.move not in NEWS:
+                continue
+            text = self.text(told, row["number"], channel, language) if proven else self.news(channel, language)
             await self._outbox.queue(
                 connection,
                 Contact(channel=channel, address=self._seal.open(row["address_sealed"])),
-                self.text(told, row["number"], channel, language),
+                text,
                 kind=MessageKind.FEEDBACK,
                 expires_in=EXPIRY,
                 language=language,
                 owner_agency=told.by,
             )
+
+    def news(self, channel: ChannelName, language: Language) -> str:
+        """The words for an address that is not proven."""
+        form = "sms" if channel == ChannelName.SMS else "full"
+        return WORDS.say(language, f"{form}.news", url=self._url)
 
     def text(self, told: Told, number: str, channel: ChannelName, language: Language) -> str:
         """The words of one message."""

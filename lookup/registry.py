@@ -104,6 +104,10 @@ class Registry:
         """Every office as last known, closed ones too."""
         return (periods[-1] for periods in self._tree.periods.values())
 
+    def periods(self) -> Mapping[str, tuple[Agency, ...]]:
+        """Every office in every period, oldest first, by code; the same object while nothing changed."""
+        return self._tree.periods
+
     def agency_by_code(self, code: str, on_day: date | None = None) -> Agency | None:
         """The office of `code` as it was on a day; without one, as last known, closed or not."""
         periods = self._tree.periods.get(code, ())

@@ -55,16 +55,24 @@ class Seal:
 
     def seal(self, text: str) -> bytes:
         """`text` sealed under the newest key."""
-        nonce = os.urandom(NONCE_BYTES)
-        return bytes([self.key_id]) + nonce + self._ciphers[self.key_id].encrypt(nonce, text.encode(), None)
+        return self.seal_bytes(text.encode())
 
     def open(self, sealed: bytes) -> str:
         """The text of a sealed value. Raises `Unsealable`."""
+        return self.open_bytes(sealed).decode()
+
+    def seal_bytes(self, content: bytes) -> bytes:
+        """`content`, a file for instance, sealed under the newest key."""
+        nonce = os.urandom(NONCE_BYTES)
+        return bytes([self.key_id]) + nonce + self._ciphers[self.key_id].encrypt(nonce, content, None)
+
+    def open_bytes(self, sealed: bytes) -> bytes:
+        """The content of a sealed value. Raises `Unsealable`."""
         cipher = self._ciphers.get(sealed[0]) if sealed else None
         if cipher is None:
             raise Unsealable("The value was sealed with a key that is not configured here.")
         try:
-            return cipher.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], None).decode()
+            return cipher.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], None)
         except InvalidTag:
             raise Unsealable("The sealed value was changed, or its key is not configured here.") from None
 

@@ -61,6 +61,8 @@ class Settings:
     ladder: str = ""  # ways to the holder of a phone: chat,zns,sms; by default ZNS where it is set up, then SMS
     zns_price: int = 300  # VND
     dossier_spend: int | None = None  # VND; no further way is tried once the notices of a dossier cost so much
+    intake_desk: str = ""  # code of the agency that sorts feedback which names no office; else the root of the tree
+    clamd: str = ""  # host:port or socket of a clamd that looks through files people send
     sms_segment_price: int = 350  # VND; what the simulator and reports count with
 
     @property

@@ -34,6 +34,7 @@ from notifications.sender import Sender
 from notifications.subscriptions import Subscriptions
 from service.callbacks import callback_addresses, open_courier
 from service.deadlines import open_watch
+from service.feedback import watching
 from service.front import Front
 from service.health import metrics
 from service.operation import told_to_prometheus
@@ -78,6 +79,7 @@ async def open_site(
             courier = await stack.enter_async_context(open_courier(core, callback_addresses(settings)))
             await stack.enter_async_context(_working("callbacks", courier.run, courier.stop))
             await stack.enter_async_context(beside("deadlines", open_watch(core).run))
+            await stack.enter_async_context(beside("cases", watching(core)))
         await stack.enter_async_context(told_to_prometheus(core.database, dispatcher=dispatcher, senders=senders))
         if "web" in roles or "bot" in roles:
             await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))

@@ -11,6 +11,7 @@ from domain.contact import ChannelName, Contact
 from domain.errors import ChangedMeanwhile, Forbidden, Invalid, NotFound
 from feedback_intake.cases import SENDER, Step
 from feedback_intake.gathering import Gathering
+from feedback_intake.hearing import SenderAct
 from feedback_intake.moves import CaseState, Content, MoveName, RefusalReason, Who
 from feedback_intake.progress import FeedbackReader, Progress
 from feedback_intake.watching import Watching
@@ -30,7 +31,9 @@ async def progress(desk: CaseDesk, number: str, *, phone: str | None = PHONE, ta
     """What somebody with this phone reads of it."""
     asker = Contact(channel=ChannelName.SMS, address=phone) if phone else None
     async with desk.database.transaction(Role.WORKER) as connection:
-        return await FeedbackReader(desk.seal).by_number(connection, number, asker=asker, tail=tail)
+        return await FeedbackReader(desk.seal).by_number(
+            connection, number, askers=(asker,) if asker else (), tail=tail
+        )
 
 
 async def answered(desk: CaseDesk) -> tuple[int, str]:
@@ -62,7 +65,7 @@ async def test_a_case_goes_from_filed_to_answered_and_its_sender_hears_of_it(des
     said = await progress(desk, filed.number)
     assert said.proven is not None
     assert [a.text for a in said.proven.answers] == [ANSWER]
-    assert said.proven.moves == (MoveName.REOPEN,)
+    assert said.proven.acts == (SenderAct.OBJECT,)
 
 
 async def test_who_wrote_an_answer_cannot_approve_it_and_an_answer_beside_the_point_goes_back(desk: CaseDesk) -> None:
@@ -161,7 +164,7 @@ async def test_an_objection_reaches_the_office_again_within_its_time_and_not_aft
             await desk.cases.move(connection, case_id, Step(move=MoveName.REOPEN, why="Vẫn chưa"), SENDER)
     said = await progress(desk, number)
     assert said.proven is not None
-    assert said.proven.moves == ()
+    assert said.proven.acts == ()
     assert len(said.proven.answers) == 2
 
 

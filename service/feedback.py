@@ -1,0 +1,87 @@
+"""Feedback put together: filing, cases, what senders hear and do, and what the calendar does to cases."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self
+
+from channels.filing_budget import FilingBudget
+from channels.guesses import GuardedFeedback
+from database.pool import Role
+from domain.language import Language
+from feedback_intake.cases import Cases
+from feedback_intake.choosing import Choosing
+from feedback_intake.clamd import Clamd
+from feedback_intake.filing import Filing
+from feedback_intake.hearing import SenderActs
+from feedback_intake.number_desk import NumberDesk
+from feedback_intake.progress import FeedbackReader
+from feedback_intake.ratings import Ratings
+from feedback_intake.telling import Telling
+from feedback_intake.watching import MOST_AT_ONCE, Watching
+from service.settings import Settings, SettingsError
+from service.wiring import Core
+
+EVERY = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackService:
+    """What channels and the console need of `feedback_intake`."""
+
+    filing: Filing
+    telling: Telling
+    cases: Cases
+    acts: SenderActs
+    reader: FeedbackReader
+    ratings: Ratings
+    choosing: Choosing
+    numbers: GuardedFeedback
+    budget: FilingBudget
+    scan: Callable[[bytes], Awaitable[bool]] | None = None
+
+    @classmethod
+    def of(cls, core: Core, settings: Settings) -> Self:
+        """Raises `SettingsError` for an intake desk that is no agency."""
+        desk = settings.intake_desk
+        if desk and core.registry.agency_by_code(desk) is None:
+            raise SettingsError(f"MOTMA_INTAKE_DESK: there is no agency {desk}.")
+        telling = Telling(core.seal, core.outbox, _office_names(core), url=f"{settings.url}/")
+        cases = Cases(core.seal, lambda: core.registry.calendar, telling)
+        reader = FeedbackReader(core.seal)
+        return cls(
+            filing=Filing(core.seal, lambda: core.registry.calendar, desk=desk),
+            telling=telling,
+            cases=cases,
+            acts=SenderActs(core.seal, cases),
+            reader=reader,
+            ratings=Ratings(core.seal, lambda: core.registry.calendar),
+            choosing=Choosing(core.registry),
+            numbers=GuardedFeedback(NumberDesk(core.database, reader, core.seal), core.limits),
+            budget=FilingBudget(core.limits),
+            scan=Clamd(settings.clamd).is_clean if settings.clamd else None,
+        )
+
+
+def _office_names(core: Core) -> Callable[[int, Language], str]:
+    def name(agency_id: int, language: Language) -> str:
+        agency = core.registry.agency(agency_id)
+        if agency is None:
+            return ""
+        return agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name
+
+    return name
+
+
+def watching(core: Core) -> Callable[[], Awaitable[None]]:
+    """What the calendar does to cases, every minute for ever; several processes share the work."""
+    watch = Watching(lambda: core.registry.calendar)
+
+    async def run() -> None:
+        while True:
+            async with core.database.transaction(Role.WORKER) as connection:
+                done = await watch.turn(connection)
+            if max(done) < MOST_AT_ONCE:
+                await asyncio.sleep(EVERY)
+
+    return run
