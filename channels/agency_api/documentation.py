@@ -61,7 +61,7 @@ class Documentation:
 
 
 class _Operation:
-    """One method of one address, its references followed. Refusals look alike everywhere: their shape has the example."""
+    """One method of one address, its references followed. The shape of refusals has their example."""
 
     def __init__(self, described: Mapping[str, Any], path: str, method: str, item: Mapping[str, Any]) -> None:
         given = item[method]

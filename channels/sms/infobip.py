@@ -17,6 +17,7 @@ from aiohttp import web
 from channels.channel import Heard, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import ProviderAnswer, call_once, refused
+from channels.side_by_side import side_by_side
 from channels.sms.calls import json_as, mended, our_id
 from channels.sms.gateway import SendingSettings, SmsGateway, required
 from channels.sms.manner import SMS_MANNER
@@ -29,6 +30,7 @@ from notifications.reports import Reports
 from pages.requests import small_body
 
 API_URL = "https://api.infobip.com"
+AT_ONCE = 100  # reports of one call
 MOST_BODY = 1_048_576  # bytes: a call brings a hundred reports, or more if the subscription says so
 
 # infobip.com/docs/essentials/response-status-and-error-codes: groups, and the one status that says less than its group.
@@ -186,20 +188,23 @@ class InfobipChannel(SmsGateway):
 
     async def report(self, request: web.Request) -> web.Response:
         """What became of messages of ours. Those we do not know are none of ours: nothing is created."""
-        for told in json_as(ReportedMessages, await self._genuine(request)).results:
-            state = _STATE_OF.get(told.status.group_id)
-            if told.status.name == _TO_OPERATOR:
-                state = DeliveryState.ON_ITS_WAY
-            if state is not None:
-                why = told.error.name or "" if told.error else ""
-                await self._reports.report(
-                    route=self.name,
-                    state=state,
-                    provider_word=mended(f"{told.status.name} {why}").strip(),
-                    message_id=our_id(told.callback_data or ""),
-                    provider_id=mended(told.message_id),
-                )
+        told = json_as(ReportedMessages, await self._genuine(request)).results
+        await side_by_side(((one.message_id, one) for one in told), self._report, at_once=AT_ONCE)
         return web.Response()
+
+    async def _report(self, told: Report) -> None:
+        state = _STATE_OF.get(told.status.group_id)
+        if told.status.name == _TO_OPERATOR:
+            state = DeliveryState.ON_ITS_WAY
+        if state is not None:
+            why = told.error.name or "" if told.error else ""
+            await self._reports.report(
+                route=self.name,
+                state=state,
+                provider_word=mended(f"{told.status.name} {why}").strip(),
+                message_id=our_id(told.callback_data or ""),
+                provider_id=mended(told.message_id),
+            )
 
     async def _genuine(self, request: web.Request) -> bytes:
         """The body of a call with the right user and password. Raises `Unauthenticated` for every other."""

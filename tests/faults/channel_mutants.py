@@ -21,7 +21,7 @@ from domain.civil_time import utc_now
 from domain.contact import ChannelName, Contact
 from domain.message import Incoming, IncomingKind
 from lookup import disclosure
-from notifications import claims
+from notifications import claims, reports
 
 LATER = 0.3  # seconds
 
@@ -40,7 +40,25 @@ def ack_before_recording() -> None:
         task.add_done_callback(kept.discard)
         return True
 
+    report = reports.Reports.report
+
+    async def hasty_report(self: reports.Reports, **told: Any) -> bool:
+        async def later() -> None:
+            await asyncio.sleep(LATER)
+            await report(self, **told)
+
+        task = asyncio.create_task(later())
+        kept.add(task)
+        task.add_done_callback(kept.discard)
+        return True
+
     Inbox.heard = hasty  # type: ignore[method-assign]
+    reports.Reports.report = hasty_report  # type: ignore[method-assign]
+
+
+def reports_one_by_one() -> None:
+    """G39b: each delivery report has a statement and a commit of its own."""
+    reports.MOST_TOGETHER = 1
 
 
 def known_to_redis_only() -> None:
@@ -163,6 +181,7 @@ CHANNEL_MUTANTS: dict[str, Callable[[], None]] = {
     mutant.__name__: mutant
     for mutant in (
         ack_before_recording,
+        reports_one_by_one,
         known_to_redis_only,
         every_refusal_logged,
         forgeries_recorded,

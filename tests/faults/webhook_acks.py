@@ -8,7 +8,7 @@ from itertools import count
 from tests.faults.evidence import Evidence, percentile
 from tests.faults.load import Producer
 from tests.faults.rig import NO_MUTANT, Rig, open_rig
-from tests.faults.webhooks import SETTINGS, Call, Callers, by_sms, by_telegram, open_line
+from tests.faults.webhooks import SETTINGS, Call, Callers, by_sms, by_telegram, open_line, report_by_kannel, report_name
 
 SLOW_SECONDS = 0.2  # that each statement takes longer that writes what a webhook tells
 MEDIAN, P99, MOST = 0.1, 1.0, 2.0  # seconds to the ack; Meta asks for 250 ms and 1 s, Zalo for 2 s
@@ -25,18 +25,26 @@ SLOW_STORE = (
     "CREATE TRIGGER fault_wait BEFORE INSERT OR UPDATE ON inbound FOR EACH STATEMENT EXECUTE FUNCTION fault_wait()",
     "CREATE TRIGGER fault_wait BEFORE INSERT OR UPDATE ON message FOR EACH STATEMENT EXECUTE FUNCTION fault_wait()",
 )
-RECORDED = "SELECT provider_id FROM inbound"
+HANDED_OVER = """
+    INSERT INTO message (expires_at, kind, channel, contact_digest, address_sealed, state, handed_over_at, route)
+    SELECT now() + interval '1 day', 'reply', 'sms', 'a', 'a', 30, now(), 'kannel' FROM generate_series(1, $1)
+    RETURNING id"""
+RECORDED = "SELECT provider_id AS name FROM inbound"
+REPORTED = "SELECT r.message_id FROM delivery_report r JOIN message m ON m.id = r.message_id WHERE m.state = 80"
+KINDS = 3  # texts by SMS, words by Telegram, delivery reports
 
 
 async def acknowledged_fast(*, seconds: float, rate: float = 300.0, mutant: str = NO_MUTANT) -> Evidence:
-    """Half by SMS, half by Telegram; the store slow for a tenth of the time, at whose end all web processes are killed.
+    """A third texts, a third words in a chat, a third delivery reports; the store slow for a tenth of the time, at
+    whose end all web processes are killed.
 
-    Mutant: `ack_before_recording`.
+    Mutants: `ack_before_recording`, `reports_one_by_one`.
     """
     evidence = Evidence(guarantee="G39b")
     async with open_rig(mutant=mutant, dispatchers=0, settings=SETTINGS) as rig, open_line() as http:
         codes = await Producer(rig).dossiers(500)
-        callers, calls = Callers(rig, http), _calls(codes)
+        sent = await rig.query(HANDED_OVER, int(rate * seconds / KINDS) + 200)
+        callers, calls = Callers(rig, http), _calls(codes, [row["id"] for row in sent])
         for statement in SLOW_STORE:
             await rig.query(statement)
         await callers.steadily((next(calls) for _ in range(100)), rate=100)  # whatever is made at the first call
@@ -61,7 +69,8 @@ async def acknowledged_fast(*, seconds: float, rate: float = 300.0, mutant: str 
         _times(evidence, "", whole)
         _times(evidence, " while slow", meanwhile)
         await _killed_while_slow(rig, callers, calls)
-        recorded = {row["provider_id"] for row in await rig.query(RECORDED)}
+        recorded = {row["name"] for row in await rig.query(RECORDED)}
+        recorded |= {report_name(row["message_id"]) for row in await rig.query(REPORTED)}
         lost = len(callers.acked - recorded)
         evidence.figures |= {"acknowledged": len(callers.acked), "of these not recorded": lost}
         evidence.expect(lost == 0, f"{lost} acknowledged webhooks are not recorded")
@@ -78,11 +87,18 @@ def _times(evidence: Evidence, when: str, seconds: list[float]) -> None:
         evidence.figures[f"{name}{when} ms"] = round(1000 * percentile(seconds, share))
 
 
-def _calls(codes: list[str]) -> Iterator[Call]:
-    """Look-ups, each from a person of their own."""
+def _calls(codes: list[str], sent: list[int]) -> Iterator[Call]:
+    """Look-ups, each from a person of their own, and what became of messages `sent`, each told once."""
+    ids = iter(sent)
     for n in count(1):
         code = codes[n % len(codes)]
-        yield by_telegram(5_000_000 + n, code, n) if n % 2 else by_sms(f"+8491{n:07d}", code, n)
+        match n % KINDS:
+            case 0:
+                yield by_telegram(5_000_000 + n, code, n)
+            case 1:
+                yield by_sms(f"+8491{n:07d}", code, n)
+            case 2:
+                yield report_by_kannel(next(ids))
 
 
 async def _killed_while_slow(rig: Rig, callers: Callers, calls: Iterator[Call]) -> None:

@@ -59,6 +59,18 @@ def by_kannel(sender: str, text: str, number: int, *, secret: str = HOOK_SECRET)
     return Call(name=f"kannel:mo-{number}", path=f"/webhooks/kannel/{secret}/mo", headers=headers, body=body)
 
 
+def report_by_kannel(message_id: int) -> Call:
+    """One of our messages arrived, told by Kannel."""
+    body = f"type=1&id=gateway-{message_id}&mid={message_id}&reply=DELIVRD".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Call(name=report_name(message_id), path=f"/webhooks/kannel/{HOOK_SECRET}/dlr", headers=headers, body=body)
+
+
+def report_name(message_id: int) -> str:
+    """What a report of that message is called here."""
+    return f"report:{message_id}"
+
+
 def by_telegram(chat: int, text: str, number: int, *, secret: str = TELEGRAM_SECRET) -> Call:
     """Words in a private chat with the bot."""
     return update(number, {"message": said(chat, number) | {"text": text}}, secret=secret)

@@ -1,5 +1,6 @@
 """Delivery reports: the state only rises, every report is kept, and what is not ours changes nothing."""
 
+import asyncio
 from itertools import permutations
 
 import pytest
@@ -110,3 +111,38 @@ async def test_whatever_a_provider_says_can_be_kept(office: Office, reports: Rep
 async def test_a_provider_cannot_report_what_only_we_know(reports: Reports) -> None:
     with pytest.raises(ValueError, match="CLAIMED"):
         await reports.report(route="r", state=DeliveryState.CLAIMED, provider_word="?", message_id=1)
+
+
+async def test_many_at_once_are_kept_in_order_and_each_is_answered_for_itself(office: Office, reports: Reports) -> None:
+    ours = [await a_message(office) for _ in range(3)]
+    await office.owner.execute("UPDATE message SET provider_id = 'name-' || id, route = 'r'")
+    told = [DeliveryState.DELIVERED, DeliveryState.ON_ITS_WAY, DeliveryState.FAILED]
+    answers = await asyncio.gather(
+        *(reports.report(route="r", state=state, provider_word=str(state), message_id=id_)
+          for id_ in [*ours, 999_999] for state in told),
+        *(reports.report(route="r", state=DeliveryState.DELIVERED, provider_word="d", provider_id=name)
+          for name in (f"name-{ours[0]}", "name-of-nobody")),
+    )  # fmt: skip
+    assert answers == [True] * 9 + [False] * 3 + [True, False]
+    rows = await office.owner.fetch("SELECT m.state FROM message m ORDER BY id")
+    assert [row["state"] for row in rows] == [DeliveryState.DELIVERED] * 3
+    kept = "SELECT array_agg(state ORDER BY id) FROM delivery_report WHERE message_id = $1 AND provider_word <> 'd'"
+    assert [await office.owner.fetchval(kept, id_) for id_ in ours] == [told] * 3
+
+
+async def test_a_report_of_a_message_in_somebodys_hands_waits_for_it_alone(office: Office, reports: Reports) -> None:
+    """Neither does the rest of its batch wait, nor is it lost."""
+    held, free = await a_message(office), await a_message(office)
+    holding = office.owner.transaction()
+    await holding.start()
+    await office.owner.execute("UPDATE message SET failure = 'x' WHERE id = $1", held)
+    told = [
+        asyncio.create_task(reports.report(route="r", state=DeliveryState.DELIVERED, provider_word="1", message_id=id_))
+        for id_ in (held, free)
+    ]
+    await asyncio.wait(told, timeout=0.3)
+    assert await office.owner.fetchval("SELECT state FROM message WHERE id = $1", free) == DeliveryState.DELIVERED
+    assert not told[0].done()
+    await holding.commit()
+    assert await asyncio.gather(*told) == [True, True]
+    assert await office.states() == [DeliveryState.DELIVERED] * 2

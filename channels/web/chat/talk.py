@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from channels.channel import Heard
 from channels.web.chat.channel import NEWS, SESSION
@@ -100,11 +101,9 @@ class Talks:
                 shown = await connection.fetch(SHOWN, digest, SESSION, MOST_SHOWN)
         except DATABASE_AWAY as error:
             raise Unavailable("The conversation cannot be read at the moment.") from error
-        for row in shown:
-            if row["state"] < DeliveryState.DELIVERED:
-                await self._reports.report(
-                    route=ROUTE, state=DeliveryState.DELIVERED, provider_word="shown", message_id=row["id"]
-                )
+        new = [row["id"] for row in shown if row["state"] < DeliveryState.DELIVERED]
+        delivered = partial(self._reports.report, route=ROUTE, state=DeliveryState.DELIVERED, provider_word="shown")
+        await asyncio.gather(*(delivered(message_id=id_) for id_ in new))
         lines = [
             Line(key=f"s{row['id']}", ours=False, at=row["at"], text=self._seal.open(row["text_sealed"]))
             for row in said
