@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
@@ -12,7 +13,7 @@ from cache.limits import Limits
 from channels.conversation.turn import Manner
 from database.pool import Database
 from domain.contact import ChannelName
-from domain.message import Incoming
+from domain.message import HandedOver, Incoming, Outgoing
 from lookup.sealing import Seal
 from notifications.reports import Reports
 from notifications.sender import Sender
@@ -43,6 +44,17 @@ class Gateway(Channel, Sender, Protocol):
     @property
     def reaches(self) -> ChannelName:
         """Whose contacts it reaches."""
+
+
+@runtime_checkable
+class Asked(Gateway, Protocol):
+    """A gateway that can be asked whether it took a message whose answer never came (guarantees G32)."""
+
+    async def find(self, message: Outgoing, since: datetime) -> HandedOver | None:
+        """How it took `message` at or after `since`; None when it did not.
+
+        Raises `CannotTell` where it is not set up to be asked, and as `send` does when the question has no answer now.
+        """
 
 
 @runtime_checkable

@@ -118,6 +118,16 @@ class TryLater(ServiceError):
 
 
 class InDoubt(ServiceError):
-    """A provider may or may not have taken the message: the answer never came."""
+    """A provider may or may not have taken the message: the answer never came.
+
+    `route` is set where a sender chooses between routes: the one by which it went.
+    """
 
     code = "in_doubt"
+    route: str | None = None
+
+
+class CannotTell(ServiceError):
+    """Nobody can say whether the message was taken: that route does not know its messages."""
+
+    code = "cannot_tell"

@@ -122,10 +122,10 @@ CLAIM = f"""
                        LIMIT room.total) due))
         RETURNING m.id, m.state, m.attempts, m.faults, m.doubts, m.lane, m.created_at, m.kind, m.event, m.channel,
                   m.language, m.proven, m.contact_digest, m.address_sealed, m.text_sealed, m.our_sender,
-                  m.choices_sealed, m.dossier_id, m.due_before, m.held_at)
+                  m.choices_sealed, m.dossier_id, m.due_before, m.held_at, m.route)
     SELECT j.id, j.state, j.attempts, j.faults, j.doubts, j.lane, j.created_at, j.kind, j.event, j.channel,
            coalesce((SELECT c.language FROM conversation c WHERE c.contact_digest = j.contact_digest), j.language),
-           j.proven, j.address_sealed, j.text_sealed, j.our_sender, j.choices_sealed, j.due_before,
+           j.proven, j.address_sealed, j.text_sealed, j.our_sender, j.choices_sealed, j.due_before, j.route,
            CASE WHEN j.channel <> 'sms' THEN
                 (SELECT i.received_at FROM inbound i
                   WHERE i.sender_digest = j.contact_digest ORDER BY i.id DESC LIMIT 1) END,
@@ -173,6 +173,7 @@ class Claimed(NamedTuple):
     our_sender: str | None
     choices_sealed: bytes | None
     due_before: datetime | None
+    route: str | None  # by which it was tried last
     last_heard: datetime | None
     code: str | None
     version: int

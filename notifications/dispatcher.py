@@ -21,7 +21,7 @@ import structlog
 from database.pool import Connection, Database, Role
 from database.supervision import place, supervised
 from domain.contact import ChannelName
-from domain.errors import Gone, InDoubt, TryLater, Undeliverable
+from domain.errors import CannotTell, Gone, InDoubt, ServiceError, TryLater, Undeliverable
 from domain.message import DeliveryState, Lane, Outgoing
 from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
 from notifications.ladder import Ladder, climb
@@ -29,7 +29,7 @@ from notifications.notices import NoLongerTrue, Notices
 from notifications.outage import Outage
 from notifications.outbox import WAKE_UP
 from notifications.pace import Pace, Turns
-from notifications.sender import Sender
+from notifications.sender import Asked, Sender
 from notifications.settlement import (
     MOST_AT_ONCE,
     NO_LONGER_TRUE,
@@ -40,6 +40,7 @@ from notifications.settlement import (
     faulty,
     handed_over,
     in_doubt,
+    not_answered,
     not_taken,
     refused,
     settle,
@@ -55,6 +56,10 @@ MESSAGES = prometheus_client.Counter(
 
 CALLS = prometheus_client.Histogram(
     "motma_provider_call_seconds", "How long providers take to answer one call.", ["route"]
+)
+
+DOUBTS = prometheus_client.Counter(
+    "motma_doubts_resolved", "Messages in doubt of which the provider, asked, said that it had them.", ["route"]
 )
 
 WRITING_DOWN = 5.0  # seconds that a stopping dispatcher tries to write its last outcomes
@@ -272,15 +277,18 @@ class Dispatcher:
 
         No call is begun after `latest`: the lease might end before it.
         """
-        called = False
+        called = asked = False
         limit = asyncio.timeout(self._how.call_limit.total_seconds())
         at, route, gone = "", line.sender.name, False
         try:
             if turn:
                 await asyncio.sleep(turn)
+            known, asked = await self._asked(line, row, message)
             await self._turn(line, latest)
-            if time.monotonic() > latest:
-                outcome = RELEASED
+            if known is not None:
+                outcome, route = known, row.route or route
+            elif time.monotonic() > latest:
+                outcome = RELEASED if not row.doubts else not_answered(row, "too late to send again")
             else:
                 async with limit:
                     called = True
@@ -298,18 +306,38 @@ class Dispatcher:
             outcome = not_taken(row, error.message, error.after)
         except InDoubt as error:
             line.outage.failed()
-            outcome = in_doubt(row, error.message)
+            outcome, route = in_doubt(row, error.message, asked=asked), error.route or route
         except OSError as error:
             line.outage.failed()
+            late = limit.expired()
             outcome = (
-                in_doubt(row, "no answer in time") if limit.expired() else not_taken(row, type(error).__qualname__)
+                in_doubt(row, "no answer in time", asked=asked) if late else not_taken(row, type(error).__qualname__)
             )
         except asyncio.CancelledError:
-            self._done(line, row, in_doubt(row, "stopped while sending") if called else RELEASED)
+            self._done(line, row, in_doubt(row, "stopped while sending", asked=asked) if called else RELEASED)
             raise
         except Exception as error:
             outcome, at = faulty(row, error), place(error)
         self._done(line, row, outcome, at, route=route, gone=gone)
+
+    async def _asked(self, line: _Line, row: Claimed, message: Outgoing) -> tuple[Outcome | None, bool]:
+        """What became of a message that may have been taken before, if its provider knows; and whether it could tell.
+
+        None: it is to be sent.
+        """
+        if not (row.doubts or row.faults) or not isinstance(line.sender, Asked):
+            return None, False
+        try:
+            async with asyncio.timeout(self._how.call_limit.total_seconds()):
+                taken = await line.sender.ask(message, route=row.route, since=row.created_at)
+        except CannotTell:
+            return None, False
+        except (ServiceError, OSError) as error:
+            return not_answered(row, f"asked: {type(error).__qualname__}"), True
+        if taken is None:
+            return None, True
+        DOUBTS.labels(line.sender.name).inc()
+        return handed_over(taken.provider_id, self._ladder.prices.get(row.channel)), True
 
     def _done(
         self, line: _Line, row: Claimed, outcome: Outcome, at: str = "", *, route: str = "", gone: bool = False

@@ -6,12 +6,18 @@ The policy, whole (guarantees 4a):
   % either way, the last step repeated. A wait the provider names is kept instead; past the end of the ladder it is
   only ever lengthened. A try that would come after the message's expiry is not made: the message is expired.
 - Refused for good (`Undeliverable`): failed at once.
-- In doubt (the request left, no answer came). A delivery report settles it at any time. Without one a reply or a
-  code, which somebody is waiting for, is sent again after `REPLY_DOUBT`; a notice waits `NOTICE_DOUBT` for its
-  report, because being told twice annoys and being told ten minutes later harms nobody. Each is sent again at most
-  once; a second doubt ends as "no receipt", which a late report may still raise.
+- In doubt (the request left, no answer came). A delivery report settles it at any time. Without one it waits:
+  `REPLY_DOUBT` for a reply or a code, which somebody is waiting for; `NOTICE_DOUBT` for a notice, because being told
+  twice annoys and being told ten minutes later harms nobody. Then
+  - a provider that knows its messages is asked (`notifications.sender.Asked`: Twilio, Infobip; Vonage where its paid
+    reports are set up). What it took is handed over; what it did not take is sent again, up to `MOST_DOUBTS_ASKED`
+    times in doubt; while it does not answer the question nothing is sent;
+  - eSMS refuses a second message under our id as one it has: sending again is the question;
+  - the others (Kannel, SpeedSMS, the short code; Telegram, Zalo, Meta; mail) cannot be asked about a message whose
+    name they never told. It is sent again once, of every class: told twice is better than not told. A second doubt
+    ends as "no receipt", which a late report may still raise.
 - Faults (an unknown error, a lease whose holder vanished): the same ladder, dead after `MOST_FAULTS`, kept for an
-  operator.
+  operator. A provider that can be asked is asked here too, before the message is sent again.
 """
 
 import random
@@ -34,6 +40,7 @@ LADDER = (
 SPREAD = 0.2
 MOST_FAULTS = 5
 MOST_DOUBTS = 2
+MOST_DOUBTS_ASKED = 6
 REPLY_DOUBT = timedelta(seconds=60)
 NOTICE_DOUBT = timedelta(minutes=10)
 

@@ -1,6 +1,7 @@
 """What the dispatcher asks of a channel: hand one message to a provider, or say why not."""
 
-from typing import Protocol
+from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 from domain.message import HandedOver, Outgoing
 
@@ -25,4 +26,16 @@ class Sender(Protocol):
 
         Raises `Undeliverable` (never again), `TryLater`, or `InDoubt` when the request left and no answer came. A plain
         `OSError` or `TimeoutError` says that the request never left. Anything else counts as a fault of ours.
+        """
+
+
+@runtime_checkable
+class Asked(Sender, Protocol):
+    """A sender that can be asked what became of a message in doubt: it is, before anything is sent again."""
+
+    async def ask(self, message: Outgoing, *, route: str | None, since: datetime) -> HandedOver | None:
+        """How `route` took `message` at or after `since`; None when it certainly did not.
+
+        Raises `CannotTell` where nobody knows (then the policy of `notifications.retries` decides), and as `send` does
+        when the question has no answer now.
         """

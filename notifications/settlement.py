@@ -8,7 +8,7 @@ from database.pool import Connection
 from domain.message import DeliveryState
 from domain.vietnamese import clean
 from notifications.claims import Claimed
-from notifications.retries import MOST_DOUBTS, MOST_FAULTS, wait_before_retry, wait_in_doubt
+from notifications.retries import MOST_DOUBTS, MOST_DOUBTS_ASKED, MOST_FAULTS, wait_before_retry, wait_in_doubt
 
 MOST_AT_ONCE = 500
 MOST_WORDS = 200
@@ -100,11 +100,16 @@ def not_taken(row: Claimed, reason: str, after: timedelta | None = None) -> Outc
     return Outcome(DeliveryState.QUEUED, wait_before_retry(row.fence, after), failure=_kept(reason))
 
 
-def in_doubt(row: Claimed, reason: str) -> Outcome:
-    """The request left and no answer came."""
-    last = row.doubts + 1 >= MOST_DOUBTS
+def in_doubt(row: Claimed, reason: str, *, asked: bool = False) -> Outcome:
+    """The request left and no answer came; `asked`: the provider can tell of its messages, so it is tried longer."""
+    last = row.doubts + 1 >= (MOST_DOUBTS_ASKED if asked else MOST_DOUBTS)
     state = DeliveryState.NO_RECEIPT if last else DeliveryState.IN_DOUBT
     return Outcome(state, NO_WAIT if last else wait_in_doubt(row.kind), doubt=1, failure=_kept(reason))
+
+
+def not_answered(row: Claimed, reason: str) -> Outcome:
+    """What became of it could not be asked now: it stays in doubt, and is not sent again."""
+    return Outcome(DeliveryState.IN_DOUBT, wait_before_retry(row.fence), failure=_kept(reason))
 
 
 def faulty(row: Claimed, error: Exception) -> Outcome:

@@ -63,6 +63,15 @@ class SmsGateway:
         return self.senders[0] if self.senders else None
 
 
+def is_said_in(message: Outgoing, text: str, body: str) -> bool:
+    """Whether `body`, which a gateway says it sent, is `message`, written `text`.
+
+    A notice may have been worded otherwise, for it tells how its dossier stands: then its code tells.
+    """
+    code = message.facts.get("code")
+    return text in body or bool(code and code in body)
+
+
 def is_name(sender: str) -> bool:
     """Whether `sender` is a name (brandname, alphanumeric sender) and no number."""
     return any(character.isalpha() for character in sender)

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import aiohttp
@@ -19,7 +19,7 @@ from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.side_by_side import side_by_side
 from channels.sms.calls import json_as, mended, our_id
-from channels.sms.gateway import SendingSettings, SmsGateway, required
+from channels.sms.gateway import SendingSettings, SmsGateway, is_said_in, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.received import received
 from domain.civil_time import utc_now
@@ -31,6 +31,8 @@ from pages.requests import small_body
 
 API_URL = "https://api.infobip.com"
 AT_ONCE = 100  # reports of one call
+MOST_LISTED = 50  # messages to one number
+CLOCKS_APART = timedelta(minutes=1)
 MOST_BODY = 1_048_576  # bytes: a call brings a hundred reports, or more if the subscription says so
 
 # infobip.com/docs/essentials/response-status-and-error-codes: groups, and the one status that says less than its group.
@@ -121,6 +123,25 @@ class Sent(msgspec.Struct, frozen=True):
     """The answer to a message sent."""
 
     messages: tuple[Report, ...]
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What a message said."""
+
+    text: str | None = None
+
+
+class LoggedMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """One message of the logs."""
+
+    message_id: str
+    content: Content | None = None
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """The messages sent to a number."""
+
+    results: tuple[LoggedMessage, ...]
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -228,6 +249,27 @@ class InfobipChannel(SmsGateway):
         return _handed_over(
             await call_once(self._http, "POST", f"{self._api}/sms/3/messages", json=wanted, headers=self._headers)
         )
+
+    async def find(self, message: Outgoing, since: datetime) -> HandedOver | None:
+        """The message to that number since then that says the same (Outbound SMS message logs, kept for 48 hours)."""
+        answer = await call_once(
+            self._http,
+            "GET",
+            f"{self._api}/sms/3/logs",
+            params={
+                "destination": message.to.address.removeprefix("+"),
+                "sentSince": (since - CLOCKS_APART).strftime("%Y-%m-%dT%H:%M:%S.000%z"),
+                "limit": str(MOST_LISTED),
+            },
+            headers=self._headers,
+        )
+        if answer.status != 200:
+            raise TryLater(f"Infobip answers {answer.status} when it is asked.", after=answer.retry_after)
+        text = self.written(message.text)
+        for one in json_as(Logged, answer.body).results:
+            if is_said_in(message, text, (one.content and one.content.text) or ""):
+                return HandedOver(provider_id=one.message_id)
+        return None
 
     async def examine(self) -> str:
         """The account's balance."""

@@ -10,18 +10,19 @@ one route only: one that was not taken comes back from the queue, one in doubt a
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from cache.breaker import Breaker
 from cache.limits import Limits
-from channels.channel import Gateway
+from channels.channel import Asked, Gateway
 from channels.sms.allowances import Allowances, Caps, Charge
 from channels.sms.gateway import LONGEST_NAME, is_name
 from channels.sms.numbers import allowed_numbers
 from channels.sms.segments import cost
 from channels.sms.traffic import Rule, Traffic
 from database.pool import Database
-from domain.errors import InDoubt, Malformed, TryLater, Undeliverable
+from domain.errors import CannotTell, InDoubt, Malformed, TryLater, Undeliverable
 from domain.message import HandedOver, Outgoing
 from notifications.pace import Pace
 
@@ -142,6 +143,10 @@ class RoutedSender:
         route = self._routes.get(self._in_use)
         return route.concurrency if route else max(gateway.concurrency for gateway in self._answering)
 
+    def reporting(self) -> list[str]:
+        """The gateways that report on each message."""
+        return [name for name, route in self._routes.items() if route.carrier.gives_receipts]
+
     def resting(self) -> dict[str, bool]:
         """By gateway, whether this process leaves it alone because it failed several times in a row."""
         return {name: route.breaker.open for name, route in self._routes.items()}
@@ -159,6 +164,16 @@ class RoutedSender:
         dong = cost(route.carrier.written(message.text), self._price)
         charge = await self._allowances.charge(address, dong)
         return replace(await self._send(route, self._as_from(route, message), charge), dong=dong)
+
+    async def ask(self, message: Outgoing, *, route: str | None, since: datetime) -> HandedOver | None:
+        """What the gateway by which `message` went says of it. Raises as `notifications.sender.Asked` says."""
+        if route not in self._routes and len(self._routes) == 1:
+            (route,) = self._routes
+        tried = self._routes.get(route or "")
+        if tried is None or not isinstance(tried.carrier, Asked):
+            raise CannotTell("That route cannot be asked.")
+        found = await tried.carrier.find(self._as_from(tried, message), since)
+        return found and replace(found, route=tried.carrier.name)
 
     async def _route_of(self, message: Outgoing) -> _Route:
         """The route for `message`: the one it ought to go by, unless that fails and another does not."""
@@ -205,7 +220,11 @@ class RoutedSender:
             route.breaker.failed()
             await self._allowances.give_back(charge)
             raise
-        except (InDoubt, asyncio.CancelledError):
+        except InDoubt as error:
+            route.breaker.failed()
+            error.route = route.carrier.name
+            raise
+        except asyncio.CancelledError:
             route.breaker.failed()
             raise
         route.breaker.succeeded()

@@ -13,7 +13,8 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ from channels.channel import Heard, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.provider_call import ProviderAnswer, call_once, refused
 from channels.sms.calls import FORM, JSON, MOST_CALL, first, json_as, our_id, pairs, query_of, text_of
-from channels.sms.gateway import SendingSettings, SmsGateway, basic, required
+from channels.sms.gateway import SendingSettings, SmsGateway, basic, is_said_in, required
 from channels.sms.manner import SMS_MANNER
 from channels.sms.received import received
 from domain.civil_time import utc_now
@@ -36,6 +37,8 @@ from notifications.reports import Reports
 from pages.requests import small_body
 
 API_URL = "https://api.twilio.com"
+MOST_LISTED = 50  # messages to one number
+CLOCKS_APART = timedelta(minutes=1)
 METHODS = frozenset({"sha1", "sha256"})
 NO_ANSWER = "<Response/>"  # TwiML that says nothing: our answers go by the API
 
@@ -83,6 +86,22 @@ class Taken(msgspec.Struct, frozen=True):
     status: str | None = None
     code: str | None = None
     error_code: str | None = None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One of the messages sent to a number."""
+
+    sid: str
+    body: str | None = None
+    status: str | None = None
+    direction: str = ""
+    date_created: str = ""
+
+
+class Messages(msgspec.Struct, frozen=True):
+    """The newest messages to a number, newest first."""
+
+    messages: tuple[Listed, ...]
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -217,6 +236,28 @@ class TwilioChannel(SmsGateway):
         answer = await call_once(self._http, "POST", f"{self._api}/Messages.json", data=form, headers=self._headers)
         return _handed_over(answer)
 
+    async def find(self, message: Outgoing, since: datetime) -> HandedOver | None:
+        """The newest message to that number since then that says the same (Messages list resource).
+
+        The list has no place for our id, and filters by the date of sending, which a waiting message does not have.
+        """
+        answer = await call_once(
+            self._http,
+            "GET",
+            f"{self._api}/Messages.json",
+            params={"To": message.to.address, "PageSize": str(MOST_LISTED)},
+            headers=self._headers,
+        )
+        if answer.status != 200:
+            raise TryLater(f"Twilio answers {answer.status} when it is asked.", after=answer.retry_after)
+        text = self.written(message.text)
+        for one in json_as(Messages, answer.body).messages:
+            made = _created(one.date_created) or since
+            ours = one.direction.startswith("outbound") and made >= since - CLOCKS_APART
+            if ours and is_said_in(message, text, one.body or ""):
+                return HandedOver(provider_id=one.sid)
+        return None
+
     async def examine(self) -> str:
         """The account's balance."""
         answer = await call_once(self._http, "GET", f"{self._api}/Balance.json", headers=self._headers)
@@ -226,6 +267,15 @@ class TwilioChannel(SmsGateway):
             )
         held = json_as(Balance, answer.body)
         return f"balance {held.balance} {held.currency}".strip()
+
+
+def _created(written: str) -> datetime | None:
+    """A time as Twilio writes it (RFC 2822); None when it cannot be read."""
+    try:
+        found = parsedate_to_datetime(written)
+    except (ValueError, TypeError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _handed_over(answer: ProviderAnswer) -> HandedOver:
