@@ -1,6 +1,7 @@
 """What the public reads of the register: the newest entries, found by words and filters; one entry; the whole chain."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,14 +13,18 @@ from database.pool import DATABASE_AWAY, Connection, Database, Role
 from domain.civil_time import civil_day, start_of_day
 from domain.errors import Unavailable
 from feedback_intake.chain import PARTS, Record, line, stamp
+from feedback_intake.checkpoints import Checkpoint, checkpoints
 from feedback_intake.filing import FeedbackKind
 from feedback_intake.moves import CaseState
+from feedback_intake.rates import OfficeFigures, figures_of
 from feedback_intake.register import words_of
 
 PAGE = 20
 MOST = 1_000  # entries in one answer
 AT_ONCE = 500  # records read in one statement
 MOST_WORDS = 12  # that are searched
+AT_A_TIME = 1  # questions of one process: a flood of them must leave connections to who looks up a dossier
+PATIENCE = 2.0  # seconds a question waits for its turn
 WINDOW = 2_000  # of the newest entries are looked through one by one before the index of words is asked
 _ALWAYS = 1 << 62
 
@@ -121,6 +126,7 @@ class Reading:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns = asyncio.Semaphore(AT_A_TIME)
 
     async def newest(self, wanted: Wanted | None = None, *, most: int = PAGE) -> Found:
         """The newest entries that fit, `most` of them."""
@@ -163,6 +169,16 @@ class Reading:
                 yield _line(row)
             after = rows[-1]["n"]
 
+    async def checkpoints(self) -> list[Checkpoint]:
+        """The newest first."""
+        async with self._connection() as connection:
+            return await checkpoints(connection)
+
+    async def figures(self, agency_ids: Iterable[int]) -> Mapping[int, OfficeFigures]:
+        """By agency; one without anything to count is absent."""
+        async with self._connection() as connection:
+            return await figures_of(connection, agency_ids)
+
     async def listed(self, first: int, end: int) -> list[tuple[int, datetime]]:
         """Numbers and times of the entries from `first` to before `end` that lists show."""
         async with self._connection() as connection:
@@ -183,10 +199,17 @@ class Reading:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
+            async with asyncio.timeout(PATIENCE):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many are reading the register at the moment. Please try again shortly.") from None
+        try:
             async with self._database.connection(Role.PUBLIC) as connection:
                 yield connection
         except DATABASE_AWAY as error:
             raise Unavailable("The register cannot answer this at the moment. Please try again shortly.") from error
+        finally:
+            self._turns.release()
 
 
 async def _bounds(connection: Connection, wanted: Wanted) -> tuple[int, int]:

@@ -93,7 +93,7 @@ class OfficeFigures:
     """An agency with all below it, in the last twelve months."""
 
     agency_id: int
-    as_of: datetime
+    as_of: datetime | None
     cases_filed: int
     cases_answered: int
     cases_on_time: int
@@ -109,6 +109,11 @@ class OfficeFigures:
     case_content: int
     controller_ratings: int
     controller_content: int
+
+    @classmethod
+    def nothing(cls, agency_id: int) -> "OfficeFigures":
+        """Of an office where there is nothing to count."""
+        return cls(agency_id=agency_id, as_of=None, **dict.fromkeys(_FIGURES, 0))
 
     @property
     def answers_on_time(self) -> Share:

@@ -42,6 +42,8 @@ from service.console import open_console
 from service.health import Dependency, Health
 from service.receipts import PACKAGE as RECEIPTS
 from service.receipts import printing, receipt_pages, ways_to_ask
+from service.register import PACKAGE as REGISTER
+from service.register import PublicRegister
 from service.settings import Settings, SettingsError
 from service.wiring import Core
 
@@ -70,7 +72,7 @@ class Front:
         texts_simulated = simulated is not None and ChannelName.SMS in simulated.gateways
         sends_sms = texts_simulated or ChannelName.SMS in channels.senders()
         sms_number = settings.sms_number or (SIMULATED_NUMBER if texts_simulated else None)
-        packages: tuple[str, ...] = ("channels.web", *PACKAGES, RECEIPTS, "channels.agency_api")
+        packages: tuple[str, ...] = ("channels.web", *PACKAGES, RECEIPTS, REGISTER, "channels.agency_api")
         if simulated is not None:
             packages = (*packages, "channels.simulator")
         assets = Assets((*packages, CONSOLE))
@@ -96,6 +98,7 @@ class Front:
         )
         ways = ways_to_ask(settings, sms_number=sms_number)
         self._slips = receipt_pages(core, pages, ways)
+        self._register = PublicRegister(core, pages, url=settings.url)
         self._console = open_console(settings, core, assets=assets, visitors=self._visitors)
         self._agencies = self._agency_api(pages, ways, one_by_one)
         self._lookup = PublicLookup(
@@ -121,6 +124,7 @@ class Front:
             self._pages,
             self._corner,
             self._slips,
+            self._register,
             self._agencies,
             self._channels,
             self._console,
@@ -144,6 +148,7 @@ class Front:
         async with (
             beside("housekeeping", self._agencies.keep_house),
             beside("web chat", self._corner.listening),
+            beside("register", self._register.keep),
         ):
             try:
                 yield
