@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from database.supervision import beside
 from domain.contact import ChannelName
 from domain.errors import Unavailable
 from notifications.dispatcher import Dispatcher
+from notifications.no_receipt import NoReceipt
 from notifications.operation import Figures, Provider, figures
 from notifications.sender import Sender
 from notifications.turn import Turn
@@ -37,16 +38,28 @@ class Resting(Protocol):
     def resting(self) -> dict[str, bool]:
         """By route, whether it is left alone."""
 
+    def reporting(self) -> list[str]:
+        """The routes whose providers report on each message."""
+
+
+def _reporting(senders: Iterable[Sender]) -> Iterator[str]:
+    for sender in senders:
+        if isinstance(sender, Resting):
+            yield from sender.reporting()
+        elif getattr(sender, "gives_receipts", False):
+            yield sender.name
+
 
 class Operation(Collector):
     """Keeps the figures and tells them when Prometheus asks."""
 
     def __init__(
-        self, database: Database, *, dispatcher: Dispatcher | None = None, senders: Iterable[Sender] = ()
+        self, database: Database, *, dispatcher: Dispatcher | None = None, senders: Sequence[Sender] = ()
     ) -> None:
         self._database = database
         self._dispatcher = dispatcher
         self._routers = [sender for sender in senders if isinstance(sender, Resting)] if dispatcher else []
+        self._silent = NoReceipt(list(_reporting(senders)))
         self._turn = Turn()
         self._figures: Figures | None = None
         self._read = float("-inf")
@@ -69,6 +82,7 @@ class Operation(Collector):
                 self._figures = None
                 return
             await self._turn.sum_up(connection)
+            await self._silent.end(connection)
             self._figures, self._read = await figures(connection), time.monotonic()
 
     async def leave(self) -> None:
@@ -193,7 +207,7 @@ async def told_to_prometheus(
     registry: CollectorRegistry = REGISTRY,
 ) -> AsyncIterator[Operation]:
     """Figures are kept and told while inside."""
-    operation = Operation(database, dispatcher=dispatcher, senders=senders.values())
+    operation = Operation(database, dispatcher=dispatcher, senders=list(senders.values()))
     registry.register(operation)
     try:
         async with beside("figures", operation.keep):

@@ -52,6 +52,7 @@ class ZnsGateway:
 
     name = ROUTE
     reaches = ZNS
+    gives_receipts = True
 
     def __init__(
         self,

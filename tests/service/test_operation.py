@@ -45,6 +45,10 @@ class Line:
         """One of two is left alone."""
         return {"first": True, "second": False}
 
+    def reporting(self) -> list[str]:
+        """One of two says what becomes of messages."""
+        return ["second"]
+
 
 @pytest.fixture
 async def operation(database: Database, seal: Seal) -> Operation:
