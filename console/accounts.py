@@ -9,7 +9,7 @@ import asyncpg
 
 from console.roles import Duty, OfficerRole
 from database.pool import Connection
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import ChangedMeanwhile, Invalid, NotFound
 from domain.vietnamese import clean, folded
 
 _COLUMNS = """
@@ -152,10 +152,10 @@ async def list_accounts(
 
 
 async def rename(connection: Connection, account_id: int, *, version: int, name: str) -> int:
-    """Change what an account may be changed in; the new version. Raises `Conflict` when somebody else was faster."""
+    """Change the name; the new version. Raises `ChangedMeanwhile` when somebody else was faster."""
     changed: int | None = await connection.fetchval(RENAME, account_id, version, clean(name))
     if changed is None:
-        raise Conflict("Somebody else changed this account meanwhile.")
+        raise ChangedMeanwhile("Somebody else changed this account meanwhile.")
     return changed
 
 

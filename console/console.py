@@ -14,14 +14,14 @@ from pages.problems import REQUEST_ID, Problem
 
 
 class Console:
-    """All pages of `places`, by default every one there is. `elsewhere` names the identity provider, if any."""
+    """All pages of `places`, by default every one there is."""
 
-    def __init__(self, means: Means, *, places: Sequence[Page] = PLACES, elsewhere: str = "") -> None:
+    def __init__(self, means: Means, *, places: Sequence[Page] = PLACES) -> None:
         self._means = means
         self._places = tuple(places)
         self._guard = Guard(means)
         self._guard.knows(self._places)
-        self._entrance = Entrance(means, self._guard, elsewhere=elsewhere)
+        self._entrance = Entrance(means, self._guard)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every route."""

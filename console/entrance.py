@@ -14,27 +14,29 @@ from console.sessions import Session
 from console.signing_in import SigningIn
 from console.visit import HOME
 from database.pool import Role
-from domain.errors import TooMany, Unauthenticated
+from domain.errors import Malformed, ServiceError, TooMany, Unauthenticated, Unavailable
 from pages.problems import problem_of
 
 SIGN_OUT = f"{HOME}/ra"
+ELSEWHERE = f"{HOME}/vao/don-vi"
+BACK = f"{HOME}/vao/don-vi/ve"
+BY_PASSKEY = f"{HOME}/vao/khoa"
 _DOOR = "officer-door"  # ties the form of signing in to the browser that was shown it
+_AWAY = "officer-elsewhere"  # what the identity provider must bring back
 _NEVER_KEPT = {"Cache-Control": "no-store"}
 
 
 class Entrance:
-    """Routes of everybody's own door. `elsewhere` names the identity provider, empty where there is none."""
+    """Routes of everybody's own door."""
 
-    def __init__(self, means: Means, guard: Guard, *, elsewhere: str = "", passkeys: bool = False) -> None:
+    def __init__(self, means: Means, guard: Guard) -> None:
         self._means = means
         self._guard = guard
         self._signing_in = SigningIn(means)
-        self._elsewhere = elsewhere
-        self._passkeys = passkeys
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """All of them."""
-        return [
+        routes = [
             web.get(SIGN_IN, self.ask),
             web.post(SIGN_IN, self.sign_in),
             web.get(SECOND, self.ask_second),
@@ -43,6 +45,11 @@ class Entrance:
             web.post(PROVE_AGAIN, self.prove_again),
             web.post(SIGN_OUT, self.sign_out),
         ]
+        if self._means.elsewhere is not None:
+            routes += [web.get(ELSEWHERE, self.leave), web.get(BACK, self.come_back)]
+        if self._means.passkeys is not None:
+            routes.append(web.post(BY_PASSKEY, self.by_passkey))
+        return routes
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """GET /console/vao"""
@@ -65,6 +72,46 @@ class Entrance:
         if not signed_in.complete:
             return self._guard.keep(_see(SECOND, wanted), signed_in.token)
         return self._guard.keep(_see(wanted), signed_in.token)
+
+    async def by_passkey(self, request: web.Request) -> web.StreamResponse:
+        """POST /console/vao/khoa: the device says who it is."""
+        form = await read_form(request)
+        self._guard.check_form(request, form, self._door_token(request.cookies.get(self._door, "")))
+        origin = self._means.visitors.of(request).address
+        try:
+            token = await self._signing_in.by_passkey(
+                kept=form.raw("kept"), answer=form.raw("credential"), origin=origin, browser=browser_of(request)
+            )
+        except (Unauthenticated, TooMany, Malformed) as refusal:
+            return self._sign_in_page(request, form, refusal, refused="passkey.failed")
+        return self._guard.keep(_see(next_of(request, given=form.get("next"))), token)
+
+    async def leave(self, request: web.Request) -> web.StreamResponse:
+        """GET /console/vao/don-vi: to the identity provider."""
+        elsewhere = self._means.elsewhere
+        if elsewhere is None:
+            raise web.HTTPNotFound
+        begun = await elsewhere.begin(next_of(request))
+        response = web.Response(status=303, headers={"Location": begun.address})
+        response.set_cookie(
+            self._away, begun.kept, path="/", secure=self._means.secure, httponly=True, samesite="Lax", max_age=600
+        )
+        return response
+
+    async def come_back(self, request: web.Request) -> web.StreamResponse:
+        """GET /console/vao/don-vi/ve: with the provider's answer, once."""
+        elsewhere = self._means.elsewhere
+        if elsewhere is None:
+            raise web.HTTPNotFound
+        try:
+            person = await elsewhere.finish(request.cookies.get(self._away, ""), request.query)
+            token = await self._signing_in.by_person(person, browser=browser_of(request))
+        except (Unauthenticated, Unavailable) as refusal:
+            response = self._sign_in_page(request, None, refusal, refused="sign_in.elsewhere_failed")
+        else:
+            response = self._guard.keep(_see(next_of(request, given=person.wanted)), token)
+        response.del_cookie(self._away, path="/", secure=self._means.secure, httponly=True, samesite="Lax")
+        return response
 
     async def ask_second(self, request: web.Request) -> web.StreamResponse:
         """GET /console/vao/ma"""
@@ -127,8 +174,14 @@ class Entrance:
     # --- pages ---
 
     def _sign_in_page(
-        self, request: web.Request, form: Form | None = None, refusal: Unauthenticated | TooMany | None = None
+        self,
+        request: web.Request,
+        form: Form | None = None,
+        refusal: ServiceError | None = None,
+        *,
+        refused: str = "sign_in.refused",
     ) -> web.Response:
+        elsewhere, passkeys = self._means.elsewhere, self._means.passkeys
         door = request.cookies.get(self._door) or token_urlsafe(18)
         response = self._page(
             request,
@@ -136,8 +189,9 @@ class Entrance:
             refusal,
             email=form.get("email") if form else "",
             wanted=next_of(request, given=form.get("next") if form else None),
-            elsewhere=self._elsewhere,
-            passkeys=self._passkeys,
+            elsewhere=elsewhere.name if elsewhere else "",
+            passkey=passkeys.ask() if passkeys else None,
+            why=refused,
             form_token=self._door_token(door),
         )
         response.set_cookie(
@@ -181,7 +235,7 @@ class Entrance:
         self,
         request: web.Request,
         name: str,
-        refusal: Unauthenticated | TooMany | None,
+        refusal: ServiceError | None,
         **context: Any,  # noqa: ANN401 - what its template needs
     ) -> web.Response:
         headers, status, minutes = dict(_NEVER_KEPT), 200, 0
@@ -195,6 +249,10 @@ class Entrance:
         return self._means.pages.render(
             request, name, status=status, headers=headers, refused=refusal is not None, minutes=minutes, **context
         )
+
+    @property
+    def _away(self) -> str:
+        return f"__Host-{_AWAY}" if self._means.secure else _AWAY
 
     @property
     def _door(self) -> str:

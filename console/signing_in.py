@@ -9,12 +9,15 @@ from console.accounts import (
     address,
     duties_of,
     find_by_email,
+    find_by_subject,
     get_account,
+    link_elsewhere,
     note_sign_in,
     set_password,
     use_totp,
 )
 from console.audit import Act
+from console.elsewhere import Person
 from console.means import Means
 from console.passwords import outdated
 from console.sessions import Session
@@ -31,7 +34,12 @@ AT_SECOND = Limit.parse("sign_in_second", "10/hour", burst=5)
 
 PASSWORD, TOTP, PASSKEY, ELSEWHERE, ELSEWHERE_STRONG = "password", "totp", "passkey", "elsewhere", "elsewhere+"
 # Sufficient for a strong role.
-TWO_PROOFS = (frozenset({PASSWORD, TOTP}), frozenset({PASSKEY}), frozenset({ELSEWHERE_STRONG}))
+TWO_PROOFS = (
+    frozenset({PASSWORD, TOTP}),
+    frozenset({ELSEWHERE, TOTP}),
+    frozenset({PASSKEY}),
+    frozenset({ELSEWHERE_STRONG}),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,50 @@ class SigningIn:
         except DATABASE_AWAY as error:
             raise _away() from error
         return SignedIn(token=token, complete=complete)
+
+    async def by_passkey(self, *, kept: str, answer: str, origin: str, browser: str) -> str:
+        """A device's answer; the token. It counts as two proofs: the key, and what unlocks the device.
+
+        Raises `Unauthenticated`, `TooMany`, `Malformed`.
+        """
+        if self._means.passkeys is None:
+            raise Unauthenticated("There are no passkeys here.")
+        await self._spend(FROM_ORIGIN, origin)
+        try:
+            async with self._means.database.transaction(Role.GATE) as connection:
+                account_id = await self._means.passkeys.whose(connection, kept=kept, answer=answer)
+                account = await get_account(connection, account_id)
+                if account.disabled_at is not None:
+                    raise Unauthenticated("The device's answer does not fit.")
+                token = await self.begin(connection, account, frozenset({PASSKEY}), browser, complete=True)
+        except DATABASE_AWAY as error:
+            raise _away() from error
+        await self._means.limits.give_back(FROM_ORIGIN, origin)
+        return token
+
+    async def by_person(self, person: Person, *, browser: str) -> str:
+        """Somebody whom the identity provider vouches for; the token. Raises `Unauthenticated` for who has no account.
+
+        The first time the account is found by the verified address, from then on by who he is there.
+        """
+        refusal = Unauthenticated("There is no account for this person.")
+        try:
+            async with self._means.database.transaction(Role.GATE) as connection:
+                account = await find_by_subject(connection, person.issuer, person.subject)
+                if account is None and person.email is not None:
+                    account = await find_by_email(connection, person.email.lower())
+                    if account is not None and not await link_elsewhere(
+                        connection, account.account_id, person.issuer, person.subject
+                    ):
+                        account = None
+                if account is None or account.disabled_at is not None:
+                    raise refusal
+                proofs = frozenset({ELSEWHERE_STRONG if person.strong else ELSEWHERE})
+                # A second step that was set up here is asked for here, unless the provider had one.
+                complete = person.strong or account.totp_sealed is None
+                return await self.begin(connection, account, proofs, browser, complete=complete)
+        except DATABASE_AWAY as error:
+            raise _away() from error
 
     async def by_totp(self, session: Session, code: str, *, browser: str) -> str:
         """The second step: ends the half session and begins a whole one; its token. Raises `Unauthenticated`."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -18,7 +19,8 @@ from database.pool import DATABASE_AWAY, Connection, Role
 from domain.agency import Agency
 from domain.errors import Unavailable
 from domain.language import Language
-from lookup.wording import Words, day, moment
+from domain.status import Status
+from lookup.wording import Words, day, long_day, moment, status_label
 
 if TYPE_CHECKING:
     from console.page import Page
@@ -95,9 +97,24 @@ class Visit:
         """A day as it is written."""
         return day(when)
 
+    def long_day(self, when: date | datetime) -> str:
+        """A day with its weekday."""
+        return long_day(when, self.language)
+
     def moment(self, when: datetime) -> str:
         """A moment in Vietnamese time."""
         return moment(when, self.language)
+
+    def status(self, status: Status) -> str:
+        """One of the national ten, in words."""
+        return status_label(status, self.language)
+
+    def length(self, seconds: int) -> str:
+        """A stretch of time in its largest unit."""
+        for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+            if seconds >= size:
+                return self.say(f"length.{unit}", n=seconds // size)
+        return self.say("length.seconds", n=max(0, seconds))
 
     def count(self, number: int) -> str:
         """A number with its thousands apart."""
@@ -202,7 +219,7 @@ class Visit:
             headers=_NEVER_KEPT,
             language_url=self._in_other_language(),
             visit=self,
-            menu=self.menu,
+            menu=[(group, list(pages)) for group, pages in groupby(self.menu, key=lambda page: page.group)],
             here=self._here,
             done=done if WORDS.has(self.language, f"done.{done}") else "",
             form_token=self.means.sessions.form_token(self.session.token),

@@ -7,11 +7,12 @@ from aiohttp import web
 
 from console.accounts import get_account, rename, set_password, set_totp
 from console.page import Page
+from console.passkeys import drop_passkey, passkeys_of
 from console.passwords import checked
 from console.totp import address, matching_step, new_secret
 from console.visit import HOME, Visit
 from database.pool import Role
-from domain.errors import Conflict, Invalid
+from domain.errors import ChangedMeanwhile, Invalid, Malformed, Unauthenticated
 from lookup.sealing import Unsealable
 
 _URL = f"{HOME}/toi"
@@ -48,7 +49,7 @@ async def change_name(visit: Visit) -> web.Response:
     try:
         async with visit.acting("own.name", subject=str(account_id)) as deed:
             await rename(deed.connection, account_id, version=version or 0, name=visit.form.get("name")[:120])
-    except Conflict:
+    except ChangedMeanwhile:
         return await _page(visit, mistakes={"name": visit.say("conflict")}, status=409)
     return visit.see(_URL, done="saved")
 
@@ -83,6 +84,34 @@ async def drop_app(visit: Visit) -> web.Response:
     return visit.see(_URL, done="own.app.dropped")
 
 
+async def add_passkey(visit: Visit) -> web.Response:
+    """POST …/khoa: the device's answer to the question on this page."""
+    form, means, account_id = visit.form, visit.means, visit.officer.account_id
+    if means.passkeys is None:
+        return visit.see(_URL)
+    name = form.get("name")[:60] or visit.say("passkey.unnamed")
+    try:
+        async with visit.acting("own.passkey", subject=str(account_id)) as deed:
+            await means.passkeys.add(
+                deed.connection, account_id, kept=form.raw("kept"), answer=form.raw("credential"), name=name
+            )
+    except (Unauthenticated, Malformed):
+        return await _page(visit, mistakes={"passkey": visit.say("passkey.failed")}, status=422)
+    return visit.see(_URL, done="own.passkey")
+
+
+async def remove_passkey(visit: Visit) -> web.Response:
+    """POST …/khoa/bo"""
+    account_id = visit.officer.account_id
+    try:
+        credential_id = bytes.fromhex(visit.form.get("passkey"))
+    except ValueError:
+        return visit.see(_URL)
+    async with visit.acting("own.passkey.dropped", subject=str(account_id)) as deed:
+        await drop_passkey(deed.connection, account_id, credential_id)
+    return visit.see(_URL, done="own.passkey.dropped")
+
+
 async def end_session(visit: Visit) -> web.Response:
     """POST …/phien: one session, or with `all` every other one."""
     account_id, means = visit.officer.account_id, visit.means
@@ -111,12 +140,19 @@ async def _page(
     async with means.database.transaction(Role.GATE) as connection:
         account = await get_account(connection, account_id)
         sessions = await means.sessions.list(connection, account_id)
+        passkeys = await passkeys_of(connection, account_id)
+        question = None
+        if means.passkeys is not None and visit.session.fresh:
+            question = await means.passkeys.offer(connection, account_id, account.email)
     return visit.render(
         "own_account.html",
         status=status,
         account=account,
         sessions=sessions,
         offices=[agency for other in visit.officer.elsewhere if (agency := means.registry.agency(other))],
+        passkeys=passkeys,
+        passkey=question,
+        with_passkeys=means.passkeys is not None,
         offered=offered,
         sealed=means.seal.seal(offered).hex() if offered else "",
         qr=qr_path(address(offered, account=account.email)) if offered else None,
@@ -145,8 +181,10 @@ PAGE = Page(
         "/ung-dung": offer_app,
         "/ung-dung/xong": set_app,
         "/ung-dung/bo": drop_app,
+        "/khoa": add_passkey,
+        "/khoa/bo": remove_passkey,
         "/phien": end_session,
         "/co-quan": work_for,
     },
-    rare=frozenset({"/ung-dung", "/ung-dung/xong", "/ung-dung/bo"}),
+    rare=frozenset({"/ung-dung", "/ung-dung/xong", "/ung-dung/bo", "/khoa", "/khoa/bo"}),
 )

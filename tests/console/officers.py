@@ -17,6 +17,7 @@ from channels.web.access_log import AccessLog
 from channels.web.duties import Duties
 from console.accounts import create_account, give_role
 from console.console import Console
+from console.elsewhere import ElsewhereSettings
 from console.passwords import Passwords
 from console.roles import OfficerRole
 from database.pool import Role
@@ -41,6 +42,7 @@ class Answer:
     status: int
     place: str
     text: str
+    html: str
     headers: Mapping[str, str]
 
 
@@ -59,10 +61,17 @@ class Browser:
         async with self.http.get(self.url + path, headers={"User-Agent": self.name}) as response:
             return await self._shows(response)
 
-    async def post(self, path: str, *, headers: Mapping[str, str] | None = None, **fields: str) -> Answer:
+    async def post(
+        self,
+        path: str,
+        given: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: str,
+    ) -> Answer:
         """Send a form of the page that is open."""
         sent = {"User-Agent": self.name, "Sec-Fetch-Site": "same-origin", **(headers or {})}
-        data = {"form": self.token, **fields}
+        data = {"form": self.token, **(given or {}), **more}
         async with self.http.post(self.url + path, data=data, headers=sent) as response:
             return await self._shows(response)
 
@@ -72,11 +81,12 @@ class Browser:
         return await self.post("/console/vao", email=email, password=password, next="/console")
 
     async def _shows(self, response: ClientResponse) -> Answer:
-        text = unescape(await response.text()).replace("\u00a0", " ")
+        html = await response.text()
+        text = unescape(html).replace("\u00a0", " ")
         if found := _TOKEN.search(text):
             self.token = found[1]
         self.shown = Answer(
-            status=response.status, place=response.url.path_qs, text=text, headers=dict(response.headers)
+            status=response.status, place=response.url.path_qs, text=text, html=html, headers=dict(response.headers)
         )
         return self.shown
 
@@ -129,12 +139,19 @@ async def hire(
 
 
 @asynccontextmanager
-async def open_house(core: Core, *, production: bool = False) -> AsyncIterator[House]:
+async def open_house(
+    core: Core,
+    *,
+    production: bool = False,
+    elsewhere: ElsewhereSettings | None = None,
+    url: str = "http://127.0.0.1:8080",
+) -> AsyncIterator[House]:
     """The console under the duties of the whole site, on a port of its own."""
     env = Environment.PRODUCTION if production else Environment.DEVELOPMENT
-    settings = Settings(env=env, data_dir=Path("unused"), listen="127.0.0.1:8080")
+    settings = Settings(env=env, data_dir=Path("unused"), public_url=url)
     assets, visitors = Assets((PACKAGE,)), Visitors(core.seal)
-    console = open_console(settings, core, assets=assets, visitors=visitors)
+    http = ClientSession()
+    console = open_console(settings, core, assets=assets, visitors=visitors, http=http, elsewhere=elsewhere)
     written = bytearray()
     log, app = AccessLog(written.extend), web.Application()
     Duties(
@@ -155,4 +172,5 @@ async def open_house(core: Core, *, production: bool = False) -> AsyncIterator[H
     for browser in house.browsers:
         await browser.http.close()
     await server.close()
+    await http.close()
     await log.close()

@@ -1,0 +1,118 @@
+"""Dossiers of the officer's offices, found by what officers know: what changed last, a reference, a phone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from database.pool import Connection
+from domain.contact import ChannelName, Contact
+from domain.status import Status
+from lookup.agency_dossiers import FIND_REFERENCE
+from lookup.deadlines import Punctuality, punctuality
+from lookup.sealing import Seal
+
+# One short walk back along the journal of each office in reach, then the latest of them all.
+LATEST = """
+    SELECT e.recorded_at, e.dossier_id
+      FROM agency_reach r
+     CROSS JOIN LATERAL (
+           SELECT recorded_at, dossier_id FROM dossier_event
+            WHERE owner_agency = r.agency_id
+              AND (recorded_at, dossier_id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::bigint, 0))
+            ORDER BY recorded_at DESC, dossier_id DESC LIMIT $4) AS e
+     WHERE r.scope_id = $1
+     ORDER BY e.recorded_at DESC, e.dossier_id DESC LIMIT $4"""
+BY_PHONE = "SELECT d.id FROM dossier d WHERE d.phone_digest = $1 AND NOT d.test ORDER BY d.id DESC LIMIT $2"
+LINES = """
+    SELECT d.id, d.code, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.applicant_name, d.reference,
+           o.name AS office, p.name AS procedure, p.sector
+      FROM dossier d
+      LEFT JOIN agency o ON o.id = coalesce(d.resolving_agency, d.receiving_agency)
+      LEFT JOIN procedure p ON p.id = d.procedure_id
+     WHERE d.id = ANY ($1::bigint[])"""
+SECTOR = "SELECT p.sector FROM procedure p WHERE p.code = $1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One dossier in a list. The applicant's name is shown only where the view is noted in the record."""
+
+    code: str
+    status: Status
+    status_at: datetime
+    due_at: datetime | None
+    punctuality: Punctuality
+    applicant: str | None
+    reference: str | None
+    office: str | None
+    procedure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a list, and where the rest begins."""
+
+    lines: tuple[Line, ...]
+    onward: tuple[datetime, int] | None = None
+
+
+class DossierLists:
+    """All functions run as `motma_console` with the officer's office set. `sectors` is None for all."""
+
+    def __init__(self, connection: Connection, agency_id: int, sectors: frozenset[str] | None, now: datetime) -> None:
+        self._connection = connection
+        self._agency_id = agency_id
+        self._sectors = sectors
+        self._now = now
+
+    async def latest(self, *, before: tuple[datetime, int] | None = None, most: int = 50) -> Part:
+        """What changed last; each dossier once in a part."""
+        at, number = before or (None, None)
+        rows = await self._connection.fetch(LATEST, self._agency_id, at, number, most)
+        lines = await self._lines([*dict.fromkeys(row["dossier_id"] for row in rows)])
+        onward = (rows[-1]["recorded_at"], rows[-1]["dossier_id"]) if len(rows) == most else None
+        return Part(lines=lines, onward=onward)
+
+    async def by_reference(self, reference: str, *, most: int = 50) -> Part:
+        """Those with the agency's own reference, newest first."""
+        long_ago = datetime.min.replace(tzinfo=self._now.tzinfo)
+        rows = await self._connection.fetch(FIND_REFERENCE, self._agency_id, reference, long_ago, most)
+        return Part(lines=await self._lines([row["id"] for row in rows]))
+
+    async def by_phone(self, phone: str, seal: Seal, *, most: int = 50) -> Part:
+        """Those registered to a phone (E.164), newest first."""
+        digest = seal.contact(Contact(channel=ChannelName.SMS, address=phone))
+        rows = await self._connection.fetch(BY_PHONE, digest, most)
+        return Part(lines=await self._lines([row["id"] for row in rows]))
+
+    async def within(self, procedure_code: str | None) -> bool:
+        """Whether a dossier of this procedure is within the officer's sectors."""
+        if self._sectors is None:
+            return True
+        sector = await self._connection.fetchval(SECTOR, procedure_code) if procedure_code else None
+        return sector in self._sectors
+
+    async def _lines(self, ids: list[int]) -> tuple[Line, ...]:
+        if not ids:
+            return ()
+        rows = {row["id"]: row for row in await self._connection.fetch(LINES, ids)}
+        shown = (rows[number] for number in ids if number in rows)
+        return tuple(self._line(row) for row in shown if self._sectors is None or row["sector"] in self._sectors)
+
+    def _line(self, row: Mapping[str, Any]) -> Line:
+        status = Status(row["status"])
+        return Line(
+            code=row["code"],
+            status=status,
+            status_at=row["status_at"],
+            due_at=row["due_at"],
+            punctuality=punctuality(status, due_at=row["due_at"], finished_at=row["finished_at"], now=self._now),
+            applicant=row["applicant_name"],
+            reference=row["reference"],
+            office=row["office"],
+            procedure=row["procedure"],
+        )
+
+
+STATEMENTS = (LATEST, BY_PHONE, LINES, SECTOR)

@@ -1,0 +1,131 @@
+"""Dossiers of one's offices: what changed last, search, and all that is known of one (L2), noted in the record."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from aiohttp import web
+
+from console.dossier_lists import DossierLists
+from console.page import Group, Page
+from console.roles import Ability
+from console.visit import HOME, Visit
+from domain.contact import e164
+from domain.errors import Invalid, MalformedCode, NotFound
+from lookup.agency_dossiers import AgencyDossiers
+from lookup.changes import Tenant
+from lookup.code_finder import read
+from lookup.codes import canonical
+from lookup.deadlines import LATE, punctuality, working_days_late
+
+_URL = f"{HOME}/ho-so"
+_AT_ONCE = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+async def show(visit: Visit) -> web.Response:
+    """GET /console/ho-so: what changed last; a list without names is no view of personal data."""
+    async with visit.reading() as connection:
+        part = await _lists(visit, connection).latest(before=_cursor(visit.asked("truoc")), most=_AT_ONCE)
+    onward = ""
+    if part.onward is not None:
+        at, number = part.onward
+        onward = f"{_URL}?truoc={(at - _EPOCH) // _MICROSECOND}-{number}"
+    return visit.render("dossiers.html", part=part, onward=onward, typed="", searched=False, mistakes={})
+
+
+async def search(visit: Visit) -> web.Response:
+    """POST …/tim: by code, the agency's reference or a phone. Posted, because a phone must not stand in an address."""
+    typed = visit.form.get("q")[:120]
+    if not typed:
+        return visit.see(_URL)
+    for code in read(typed).candidates:
+        if await _is_held(visit, code):
+            return visit.see(f"{_URL}/{quote(code)}")
+    try:
+        phone = e164(typed) if sum(c.isdigit() for c in typed) >= 9 else ""
+    except Invalid:
+        phone = ""
+    async with visit.acting("dossier.search", by="phone" if phone else "reference") as deed:
+        lists = _lists(visit, deed.connection)
+        part = await lists.by_reference(typed, most=_AT_ONCE)
+        if not part.lines and phone:
+            part = await lists.by_phone(phone, visit.means.seal, most=_AT_ONCE)
+        deed.facts["found"] = len(part.lines)
+    return visit.render("dossiers.html", part=part, onward="", typed=typed, searched=True, mistakes={})
+
+
+async def one(visit: Visit) -> web.Response:
+    """GET …/{code}: everything, for who may."""
+    try:
+        code = canonical(visit.request.match_info["code"])
+    except MalformedCode:
+        raise NotFound("There is no such dossier.") from None
+    await visit.note("dossier.view", subject=code)
+    dossiers, tenant = AgencyDossiers(visit.means.database, visit.means.seal), tenant_of(visit)
+    held = await dossiers.get(tenant, code)
+    async with visit.reading() as connection:
+        if not await _lists(visit, connection).within(held.procedure_code):
+            raise NotFound("There is no such dossier.")
+    events = await dossiers.events(tenant, code, limit=200)
+    now, registry = visit.means.clock(), visit.means.registry
+    timeliness = punctuality(held.status, due_at=held.due_at, finished_at=held.finished_at, now=now)
+    late = 0
+    if timeliness in LATE and held.due_at is not None:
+        late = working_days_late(registry.calendar, due_at=held.due_at, until=held.finished_at or now)
+    return visit.render(
+        "dossier.html",
+        held=held,
+        events=sorted(events.items, key=lambda event: event.at, reverse=True),
+        punctuality=timeliness,
+        late=late,
+        receiving=registry.agency(held.receiving_agency),
+        resolving=registry.agency(held.resolving_agency or held.receiving_agency),
+    )
+
+
+def tenant_of(visit: Visit) -> Tenant:
+    """The officer's office as those know it who store and read dossiers."""
+    agency = visit.agency
+    return Tenant(
+        agency_id=visit.officer.agency_id,
+        agency_code=agency.code if agency else "",
+        test=False,
+        api_key_id=f"officer {visit.officer.account_id}",
+    )
+
+
+async def _is_held(visit: Visit, code: str) -> bool:
+    try:
+        await AgencyDossiers(visit.means.database, visit.means.seal).get(tenant_of(visit), code)
+    except NotFound:
+        return False
+    return True
+
+
+def _lists(visit: Visit, connection: object) -> DossierLists:
+    sectors = visit.officer.sectors(Ability.DOSSIERS_VIEW)
+    return DossierLists(connection, visit.officer.agency_id, sectors, visit.means.clock())
+
+
+def _cursor(text: str) -> tuple[datetime, int] | None:
+    """Where to go on; what is none begins anew."""
+    at, _, number = text.partition("-")
+    if (
+        not (at.isascii() and at.isdigit() and number.isascii() and number.isdigit())
+        or len(at) > 17
+        or len(number) > 18
+    ):
+        return None
+    return _EPOCH + int(at) * _MICROSECOND, int(number)
+
+
+PAGE = Page(
+    name="dossiers",
+    path="/ho-so",
+    needs=Ability.DOSSIERS_VIEW,
+    shows=show,
+    parts={"/{code}": one},
+    does={"/tim": search},
+    group=Group.WORK,
+)
