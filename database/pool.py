@@ -16,7 +16,7 @@ Pool: TypeAlias = Any
 
 
 class Role(StrEnum):
-    """The database roles of migrations 0001 and 0016; the service works as one of them and owns nothing."""
+    """The database roles of migrations 0001, 0016 and 0022; the service works as one of them and owns nothing."""
 
     APP = "motma_app"
     PUBLIC = "motma_public"
@@ -25,10 +25,11 @@ class Role(StrEnum):
     OPERATOR = "motma_operator"
     GATE = "motma_gate"
     CONSOLE = "motma_console"
+    KEEPER = "motma_keeper"
 
 
 _PLANNED_ONCE = frozenset({Role.APP, Role.PUBLIC, Role.CITIZEN})
-_OPENED_LATE = frozenset({Role.OPERATOR, Role.GATE, Role.CONSOLE})  # when somebody asks for them
+_OPENED_LATE = frozenset({Role.OPERATOR, Role.GATE, Role.CONSOLE, Role.KEEPER})  # when somebody asks for them
 
 # A statement that runs longer than a citizen waits is of no use to anybody (docs/decisions/0004).
 STATEMENT_LIMIT = timedelta(seconds=2)
@@ -72,6 +73,7 @@ class PoolSizes:
     operator: int = 1
     gate: int = 2
     console: int = 3
+    keeper: int = 1
 
     def of(self, role: Role) -> int:
         """The most connections `role` may hold in this process."""

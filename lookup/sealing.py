@@ -58,8 +58,8 @@ class Seal:
         return self.seal_bytes(text.encode())
 
     def open(self, sealed: bytes) -> str:
-        """The text of a sealed value. Raises `Unsealable`."""
-        return self.open_bytes(sealed).decode()
+        """The text of a sealed value; an empty value is a text that was forgotten. Raises `Unsealable`."""
+        return self.open_bytes(sealed).decode() if sealed else ""
 
     def seal_bytes(self, content: bytes) -> bytes:
         """`content`, a file for instance, sealed under the newest key."""

@@ -63,6 +63,7 @@ class Settings:
     dossier_spend: int | None = None  # VND; no further way is tried once the notices of a dossier cost so much
     intake_desk: str = ""  # code of the agency that sorts feedback which names no office; else the root of the tree
     clamd: str = ""  # host:port or socket of a clamd that looks through files people send
+    keep: str = ""  # other terms of classes of personal data than our own: inbound=30,message=730 (days)
     sms_segment_price: int = 350  # VND; what the simulator and reports count with
 
     @property
