@@ -7,7 +7,6 @@ from datetime import datetime
 from cache.limits import Limits
 from console.audit import Audit
 from console.drafts import Drafts
-from console.feedback_desk import FeedbackDesk
 from console.elsewhere import Elsewhere
 from console.passkeys import Passkeys
 from console.passwords import Passwords
@@ -40,7 +39,6 @@ class Means:
     apologies: Apologies
     pages: Pages
     visitors: Visitors
-    feedback: FeedbackDesk
     audit: Audit
     drafts: Drafts
     passwords: Passwords

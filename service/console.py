@@ -9,7 +9,6 @@ from aiohttp import ClientSession
 from console.audit import Audit
 from console.console import Console
 from console.drafts import Drafts
-from console.feedback_desk import FeedbackDesk
 from console.elsewhere import Elsewhere, ElsewhereSettings
 from console.entrance import BACK
 from console.means import Means
@@ -39,7 +38,6 @@ def open_console(
 ) -> Console:
     """Every page of officers. In development a strong role may be held with a password alone."""
     secure = settings.url.startswith("https://")
-    feedback = FeedbackService.of(core, settings)
     means = Means(
         database=core.database,
         seal=core.seal,
@@ -50,15 +48,6 @@ def open_console(
         apologies=core.apologies,
         pages=Pages(assets=assets, secure=secure, packages=packages),
         visitors=visitors,
-        feedback=FeedbackDesk(
-            cases=feedback.cases,
-            filing=feedback.filing,
-            choosing=feedback.choosing,
-            acts=feedback.acts,
-            telling=feedback.telling,
-            outbox=core.outbox,
-            scan=feedback.scan,
-        ),
         audit=Audit(core.seal),
         drafts=Drafts(core.seal),
         passwords=Passwords(),
