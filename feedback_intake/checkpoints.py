@@ -50,6 +50,11 @@ class Checkpoints:
     def __init__(self, seal: Seal) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seal.derived("motma register")[0])
 
+    @property
+    def key(self) -> str:
+        """The public key, in hex."""
+        return self._key.public_key().public_bytes_raw().hex()
+
     async def turn(self, connection: Connection, *, today: date | None = None) -> date | None:
         """Make that of yesterday, once there is a record; the day it is for. Runs as `motma_worker`."""
         begins = today or civil_day(utc_now())
