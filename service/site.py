@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from cache.limits import Limits
+from cache.turns import SharedTurns
 from channels.channel import Heard, Polled, Registered, Surroundings, Tended
 from channels.conversation.engine import Conversation
 from channels.guesses import GuardedDesk
@@ -39,7 +40,6 @@ from service.front import Front
 from service.health import metrics
 from service.operation import told_to_prometheus
 from service.settings import Settings, address, read
-from service.turns import SharedTurns
 from service.wiring import Core
 
 log = structlog.get_logger()

@@ -8,13 +8,15 @@ one route only: one that was not taken comes back from the queue, one in doubt a
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from cache.breaker import Breaker
 from cache.limits import Limits
+from cache.turns import SharedTurns
 from channels.channel import Asked, Gateway
 from channels.sms.allowances import Allowances, Caps, Charge
 from channels.sms.gateway import LONGEST_NAME, is_name
@@ -120,6 +122,7 @@ class RoutedSender:
             if len(carriers) > 1
             else None
         )
+        self._turns = SharedTurns(limits)
         self.name = carriers[0].name if len(carriers) == 1 else "sms"
         self._in_use = carriers[0].name if carriers else ""
         if not 0 <= settings.share < 100:
@@ -209,8 +212,7 @@ class RoutedSender:
     async def _send(self, route: _Route, message: Outgoing, charge: Charge) -> HandedOver:
         """Send by one route and take note of how it went. What did not leave costs nothing."""
         try:
-            if route.pace is not None and (turn := route.pace.take()):
-                await asyncio.sleep(turn)
+            await self._turn_of(route)
             handed_over = await route.carrier.send(message)
         except Undeliverable:
             route.breaker.succeeded()  # it answers
@@ -229,6 +231,19 @@ class RoutedSender:
             raise
         route.breaker.succeeded()
         return replace(handed_over, route=handed_over.route or route.carrier.name)
+
+
+    async def _turn_of(self, route: _Route) -> None:
+        """Wait for a turn in this process, and then for one among all of them. Raises `TryLater`."""
+        if route.pace is None or route.carrier.rate is None:
+            return
+        if turn := route.pace.take():
+            await asyncio.sleep(turn)
+        latest = time.monotonic() + MOST_TURN
+        while (wait := await self._turns.wait(route.carrier.name, route.carrier.rate)) > 0:
+            if time.monotonic() + wait > latest:
+                raise TryLater("The line is taken by others.", after=timedelta(seconds=wait))
+            await asyncio.sleep(wait)
 
 
 def _chosen(carriers: Sequence[Carrier], routes: str) -> list[Carrier]:

@@ -18,7 +18,7 @@ async def test_one_gateway_is_used_as_it_is_and_named(routed: Routed) -> None:
     only = Mouth("esms")
     sender = routed(only)
     assert sender.name == "esms"
-    assert (await sender.send(text())) == HandedOver(provider_id="esms-1", route="esms")
+    assert (await sender.send(text())) == HandedOver(provider_id="esms-1", route="esms", dong=350)
 
 
 async def test_texts_go_by_the_route_in_use_and_say_so(routed: Routed) -> None:

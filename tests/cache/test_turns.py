@@ -6,8 +6,8 @@ import pytest
 
 from cache.limits import Limits
 from cache.redis_connection import open_redis
+from cache.turns import SharedTurns
 from lookup.sealing import Seal
-from service.turns import SharedTurns
 
 
 async def goes(turns: SharedTurns, at: list[float], number: int) -> None:
