@@ -284,13 +284,17 @@ class GuardedDesk(Guarded[Answer]):
 class GuardedFeedback(Guarded[Progress]):
     """Feedback by its number, guarded by the same budgets: who guesses at one guesses at the other."""
 
+    def __init__(self, desk: NumberDesk, limits: Limits) -> None:
+        super().__init__(desk, limits)
+        self._numbers = desk
+
     async def for_contacts(self, code: str, *contacts: Contact) -> Progress | None:
         """All of it, for who is known to be reached at the contact it was filed from. Nobody can guess here."""
         return await self._numbers.for_contacts(code, *contacts)
 
-    def __init__(self, desk: NumberDesk, limits: Limits) -> None:
-        super().__init__(desk, limits)
-        self._numbers = desk
+    async def proven_before(self, code: str) -> Progress | None:
+        """All of it, for who proved a right to it a short while ago."""
+        return await self._numbers.proven_before(code)
 
 
 def prefix_of(code: str) -> str:

@@ -12,12 +12,17 @@ from prometheus_client import Counter
 
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import (
+    Act,
+    ActOnNumber,
+    CompleteFeedback,
+    ConfirmReply,
     FileFeedback,
     Follow,
     LinkPhone,
     Manner,
     Mute,
     Rate,
+    RateHandling,
     Resume,
     Shown,
     StopAll,
@@ -33,6 +38,7 @@ from domain.contact import ChannelName, Contact
 from domain.language import Language
 from domain.message import Choice, Incoming, IncomingKind
 from feedback_intake.filing import Filing
+from feedback_intake.hearing import SenderActs
 from feedback_intake.ratings import Ratings
 from lookup.sealing import Seal, Unsealable
 from notifications.outbox import Outbox
@@ -103,6 +109,7 @@ class Inbox:
         outbox: Outbox,
         subscriptions: Subscriptions,
         filing: Filing,
+        acts: SenderActs,
         ratings: Ratings,
         phones: LinkedPhones,
         manners: Mapping[ChannelName, Manner] = MappingProxyType({}),
@@ -116,6 +123,7 @@ class Inbox:
         self._outbox = outbox
         self._subscriptions = subscriptions
         self._filing = filing
+        self._acts = acts
         self._ratings = ratings
         self._phones = phones
         self._manners = manners
@@ -266,14 +274,28 @@ class Inbox:
                 case Mute(code=code):
                     if (dossier := await connection.fetchval(FIND_DOSSIER, code)) is not None:
                         await self._subscriptions.mute(connection, sender, dossier, inbound_id=inbound_id)
-                case FileFeedback(feedback=feedback):
-                    await self._filing.file(connection, sender, feedback, inbound_id=inbound_id)
-                case Rate(rating=rating):
-                    await self._ratings.rate(connection, sender, rating, inbound_id=inbound_id)
                 case LinkPhone(phone=phone):
                     await self._phones.link(connection, sender, phone, source=LinkSource.PLATFORM)
                 case UnlinkPhone():
                     await self._phones.unlink(connection, sender)
+                case _:
+                    await self._tell_office(connection, sender, act, inbound_id)
+
+    async def _tell_office(self, connection: Connection, sender: Contact, act: Act, inbound_id: int) -> None:
+        """Feedback and ratings."""
+        match act:
+            case FileFeedback(feedback=feedback):
+                await self._filing.file(connection, sender, feedback, inbound_id=inbound_id)
+            case Rate(rating=rating):
+                await self._ratings.rate(connection, sender, rating, inbound_id=inbound_id)
+            case ActOnNumber(number=number, act=done, words=words):
+                await self._acts.act(connection, number, done, words)
+            case CompleteFeedback(number=number, name=name, postal_address=address):
+                await self._acts.complete(connection, number, name=name, postal_address=address)
+            case RateHandling(rating=handling):
+                await self._ratings.rate_handling(connection, handling)
+            case ConfirmReply(number=number):
+                await self._acts.prove_reply(connection, number, sender)
 
     async def _reply(
         self,

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from channels.code_route import BY_CODE, WITH_PROOF, CodeRoute
+from channels.feedback_api import FeedbackLookup
 from channels.guesses import GuardedDesk
 from channels.web.duties import Completed
 from channels.web.enquiries import answer_to, understood
@@ -17,6 +18,7 @@ from domain.dossier import PublicDossier
 from domain.errors import Invalid, Malformed
 from domain.language import Language
 from domain.vietnamese import clean
+from feedback_intake.numbers import number_in
 from lookup.disclosure import Answer
 from lookup.wording import next_step, next_step_of, stage_label, status_label
 from pages.headers import defaults
@@ -35,7 +37,8 @@ class _Question(msgspec.Struct):
 
 
 class PublicLookup:
-    """The two routes. `at_hand` gives a dossier that this process holds fresh, the same object while nothing changed.
+    """The two routes. `at_hand` gives a dossier that this process holds fresh, the same object while nothing changed;
+    `numbers` answers for feedback.
 
     An answer depends on its dossier and on the clock (on time, as of, fresh). So its bytes are kept for as long as the
     dossier at hand is the very one it was made from, and no longer than to the end of the minute.
@@ -48,10 +51,12 @@ class PublicLookup:
         at_hand: Callable[[str], PublicDossier | None],
         visitors: Visitors,
         secure: bool,
+        numbers: FeedbackLookup | None = None,
     ) -> None:
         self._desk = desk
         self._at_hand = at_hand
         self._visitors = visitors
+        self._numbers = numbers
         _, headers = defaults(secure=secure)
         self._head = ReadyHead({**headers, "Content-Type": "application/json"})
         self._ready: dict[str, tuple[str, PublicDossier, ReadyResponse]] = {}  # by request target, as it was sent
@@ -64,6 +69,8 @@ class PublicLookup:
     async def by_code(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/lookup/{code}: level L0; `?lang=en` for English labels."""
         target, address = request.raw_path, self._visitors.of(request).address
+        if self._numbers is not None and (number := number_in(request.match_info["code"])):
+            return _json(await self._numbers.by_number(number, origin=address, language=_language(request)))
         response = self._kept(target, address)
         if response is None:
             response = await self._newly_encoded(target, request.match_info["code"], _language(request), address)
@@ -77,7 +84,7 @@ class PublicLookup:
     def asked(self, target: str) -> Callable[[str], Awaitable[Completed]] | None:
         """What finds that response for an address; None where `target` must be read with more care."""
         plain = _PLAIN.fullmatch(target)
-        if plain is None:
+        if plain is None or number_in(plain[1]):
             return None
 
         async def found(address: str) -> Completed:
@@ -127,14 +134,20 @@ class PublicLookup:
             raise Invalid(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Malformed("The body is not JSON.") from None
-        typed = understood(asked.code)
-        proof = clean(asked.proof)
+        number = number_in(asked.code) if self._numbers is not None else None
+        typed = None if number else understood(asked.code)
+        proof, language = clean(asked.proof), _language(request)
         if not proof:
             raise Invalid("The proof is empty.", field="proof")
-        answer = await answer_to(self._desk, typed, proof, origin=self._visitors.of(request).address)
-        return web.Response(
-            body=msgspec.json.encode(proven_json(answer, _language(request))), content_type="application/json"
-        )
+        origin = self._visitors.of(request).address
+        if typed is None and self._numbers is not None and number:
+            return _json(await self._numbers.with_proof(number, proof, origin=origin, language=language))
+        answer = await answer_to(self._desk, typed or understood(asked.code), proof, origin=origin)
+        return _json(proven_json(answer, language))
+
+
+def _json(told: dict[str, Any]) -> web.Response:
+    return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
 
 def _language(request: web.Request) -> Language:

@@ -22,13 +22,13 @@ async def small_body(request: web.Request, most: int = SMALL) -> bytes:
     return bytes(body)
 
 
-async def small_form(request: web.Request, most: int = SMALL) -> dict[str, str]:
-    """The fields of an urlencoded form, the first of each name. Raises `TooLarge`, `Malformed`."""
+async def small_form(request: web.Request, most: int = SMALL, *, fields: int = 10) -> dict[str, str]:
+    """The fields of an urlencoded form, the first of each name, `fields` at most. Raises `TooLarge`, `Malformed`."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType
     body = await small_body(request, most)
     try:
-        fields = parse_qs(body.decode(), max_num_fields=10, keep_blank_values=True)
+        typed = parse_qs(body.decode(), max_num_fields=fields, keep_blank_values=True)
     except ValueError:
         raise Malformed("The form cannot be read.") from None
-    return {name: values[0] for name, values in fields.items()}
+    return {name: values[0] for name, values in typed.items()}

@@ -6,33 +6,39 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from channels.channel import Heard
+from channels.guesses import GuardedDesk
 from channels.web.chat.pages import ChatPages
 from channels.web.chat.talk import Talks
 from channels.web.devices.pages import DevicePages
 from channels.web.devices.proofs import PhoneProofs
 from channels.web.devices.wishes import PhoneWishes
+from channels.web.feedback.form_pages import FormPages
+from channels.web.feedback.number_pages import NumberPages
 from channels.web.scan.page import ScanPage
 from channels.web.widget.script import Widget
 from pages.rendering import Pages
 from pages.visitors import Visitors
+from service.feedback import FeedbackService
 from service.wiring import Core
 
 PACKAGES = (
     "channels.web.chat",
     "channels.web.devices",
+    "channels.web.feedback",
     "channels.web.scan",
 )  # whose templates, words and files they use
 
 
 def offers(*, sends_sms: bool) -> frozenset[str]:
     """Which of the pages the front page names."""
-    return frozenset({"scan", "chat", "mine"} if sends_sms else {"scan", "chat"})
+    return frozenset({"scan", "chat", "feedback", *(("mine",) if sends_sms else ())})
 
 
 class CitizensCorner:
-    """The chat, the dossiers of a phone, reading a slip, the field on other sites.
+    """The chat, the dossiers of a phone, feedback, reading a slip, the field on other sites.
 
-    `sends_sms` says whether a code can reach a phone; `url` is where we are.
+    `sends_sms` says whether a code can reach a phone; `url` is where we are; `guarded` is the desk of dossiers for
+    everybody; `numbers` gives the pages of feedback by its number.
     """
 
     def __init__(
@@ -40,6 +46,8 @@ class CitizensCorner:
         core: Core,
         *,
         heard: Heard,
+        feedback: FeedbackService,
+        guarded: GuardedDesk,
         pages: Pages,
         visitors: Visitors,
         widget: Widget,
@@ -64,6 +72,32 @@ class CitizensCorner:
             secure=secure,
             sms_number=sms_number,
         )
+        self._form = FormPages(
+            core.database,
+            core.seal,
+            filing=feedback.filing,
+            choosing=feedback.choosing,
+            desk=guarded,
+            budget=feedback.budget,
+            limits=core.limits,
+            pages=pages,
+            visitors=visitors,
+            secure=secure,
+            scan=feedback.scan,
+        )
+        self.numbers = NumberPages(
+            core.database,
+            core.seal,
+            numbers=feedback.numbers,
+            acts=feedback.acts,
+            ratings=feedback.ratings,
+            budget=feedback.budget,
+            agency=core.registry.agency,
+            pages=pages,
+            visitors=visitors,
+            url=url,
+            sms_number=sms_number,
+        )
         self._sends_sms = sends_sms
         self._scan = ScanPage(pages=pages)
         self._widget = widget
@@ -71,7 +105,14 @@ class CitizensCorner:
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every page."""
         devices = self._devices.routes() if self._sends_sms else ()
-        return [*self._chat.routes(), *devices, *self._scan.routes(), *self._widget.routes()]
+        return [
+            *self._chat.routes(),
+            *devices,
+            *self._form.routes(),
+            *self.numbers.routes(),
+            *self._scan.routes(),
+            *self._widget.routes(),
+        ]
 
     def install(self, app: web.Application) -> None:
         """What the pages need of every answer of `app`."""

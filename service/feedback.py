@@ -38,6 +38,7 @@ class FeedbackService:
     choosing: Choosing
     numbers: GuardedFeedback
     budget: FilingBudget
+    office: Callable[[int, Language], str]
     scan: Callable[[bytes], Awaitable[bool]] | None = None
 
     @classmethod
@@ -46,7 +47,8 @@ class FeedbackService:
         desk = settings.intake_desk
         if desk and core.registry.agency_by_code(desk) is None:
             raise SettingsError(f"MOTMA_INTAKE_DESK: there is no agency {desk}.")
-        telling = Telling(core.seal, core.outbox, _office_names(core), url=f"{settings.url}/")
+        office = _office_names(core)
+        telling = Telling(core.seal, core.outbox, office, url=f"{settings.url}/")
         cases = Cases(core.seal, lambda: core.registry.calendar, telling)
         reader = FeedbackReader(core.seal)
         return cls(
@@ -59,6 +61,7 @@ class FeedbackService:
             choosing=Choosing(core.registry),
             numbers=GuardedFeedback(NumberDesk(core.database, reader, core.seal), core.limits),
             budget=FilingBudget(core.limits),
+            office=office,
             scan=Clamd(settings.clamd).is_clean if settings.clamd else None,
         )
 

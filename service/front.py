@@ -14,6 +14,7 @@ from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
 from channels.channel import Heard
 from channels.code_route import BY_CODE
+from channels.feedback_api import FeedbackLookup
 from channels.guesses import GuardedDesk
 from channels.open_channels import OpenChannels
 from channels.public_api import PublicLookup
@@ -39,6 +40,7 @@ from service.callbacks import callback_addresses
 from service.citizens import PACKAGES, CitizensCorner, offers
 from service.console import PACKAGE as CONSOLE
 from service.console import open_console
+from service.feedback import FeedbackService
 from service.health import Dependency, Health
 from service.receipts import PACKAGE as RECEIPTS
 from service.receipts import printing, receipt_pages, ways_to_ask
@@ -59,6 +61,7 @@ class Front:
         core: Core,
         *,
         desk: GuardedDesk,
+        feedback: FeedbackService,
         channels: OpenChannels,
         simulated: Handsets | None,
         one_by_one: CoalescingWriter,
@@ -78,17 +81,11 @@ class Front:
         assets = Assets((*packages, CONSOLE))
         pages = Pages(assets=assets, secure=self._secure, packages=packages, offers=offers(sends_sms=sends_sms))
         self._visitors = Visitors(core.seal, _proxies(settings))
-        self._pages = WebPages(
-            pages=pages,
-            assets=assets,
-            desk=desk,
-            visitors=self._visitors,
-            watch=core.dossiers.watch,
-            sms_number=sms_number,
-        )
         self._corner = CitizensCorner(
             core,
             heard=heard,
+            feedback=feedback,
+            guarded=desk,
             pages=pages,
             visitors=self._visitors,
             widget=_widget(settings),
@@ -96,13 +93,26 @@ class Front:
             sms_number=sms_number,
             sends_sms=sends_sms,
         )
+        self._pages = WebPages(
+            pages=pages,
+            assets=assets,
+            desk=desk,
+            visitors=self._visitors,
+            watch=core.dossiers.watch,
+            sms_number=sms_number,
+            numbers=self._corner.numbers,
+        )
         ways = ways_to_ask(settings, sms_number=sms_number)
         self._slips = receipt_pages(core, pages, ways)
         self._register = PublicRegister(core, pages, url=settings.url)
         self._console = open_console(settings, core, assets=assets, visitors=self._visitors)
         self._agencies = self._agency_api(pages, ways, one_by_one)
         self._lookup = PublicLookup(
-            desk=desk, at_hand=core.dossiers.at_hand, visitors=self._visitors, secure=self._secure
+            desk=desk,
+            at_hand=core.dossiers.at_hand,
+            visitors=self._visitors,
+            secure=self._secure,
+            numbers=FeedbackLookup(feedback.numbers, core.registry.agency),
         )
         self._simulator = (
             SimulatorPages(simulated, pages=pages, price=settings.sms_segment_price) if simulated is not None else None

@@ -24,8 +24,6 @@ from channels.web.front_door import FrontDoor
 from database.pool import Database
 from database.supervision import beside, supervised
 from domain.contact import ChannelName
-from feedback_intake.filing import Filing
-from feedback_intake.ratings import Ratings
 from lookup.coalescing import CoalescingWriter
 from lookup.sealing import Seal
 from notifications.dispatcher import Dispatcher
@@ -35,7 +33,7 @@ from notifications.sender import Sender
 from notifications.subscriptions import Subscriptions
 from service.callbacks import callback_addresses, open_courier
 from service.deadlines import open_watch
-from service.feedback import watching
+from service.feedback import FeedbackService, watching
 from service.front import Front
 from service.health import metrics
 from service.operation import told_to_prometheus
@@ -61,7 +59,8 @@ async def open_site(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10, connect=3))
         )
         desk = GuardedDesk(core.desk, core.limits)
-        inbox = _inbox(settings, core, desk)
+        feedback = FeedbackService.of(core, settings)
+        inbox = _inbox(settings, core, desk, feedback)
         channels = configured_channels(settings, core.database, core.seal, inbox.heard, http, limits=core.limits)
         senders = channels.senders()
         simulated = _simulated(settings, core, inbox, senders) if settings.development else None
@@ -93,6 +92,7 @@ async def open_site(
             settings,
             core,
             desk=desk,
+            feedback=feedback,
             channels=channels,
             simulated=simulated,
             one_by_one=one_by_one,
@@ -104,15 +104,16 @@ async def open_site(
         yield url
 
 
-def _inbox(settings: Settings, core: Core, desk: GuardedDesk) -> Inbox:
+def _inbox(settings: Settings, core: Core, desk: GuardedDesk, feedback: FeedbackService) -> Inbox:
     return Inbox(
         core.database,
         core.seal,
-        Conversation(desk, hotline=settings.hotline),
+        Conversation(desk, feedback.numbers, budget=feedback.budget, office=feedback.office, hotline=settings.hotline),
         outbox=core.outbox,
         subscriptions=Subscriptions(core.seal),
-        filing=Filing(core.seal, lambda: core.registry.calendar),
-        ratings=Ratings(core.seal, lambda: core.registry.calendar),
+        filing=feedback.filing,
+        acts=feedback.acts,
+        ratings=feedback.ratings,
         phones=LinkedPhones(core.seal),
         manners=manners(read_environment),
     )

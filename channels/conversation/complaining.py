@@ -11,19 +11,24 @@ from datetime import date, datetime
 
 from channels.conversation.answers import WORDS, office_name
 from channels.conversation.choices import choice, yes_and_no
+from channels.conversation.feedback_numbers import WORDS as NUMBER_WORDS
+from channels.conversation.feedback_numbers import Budget
 from channels.conversation.formal_words import formal_in
 from channels.conversation.replies import Replies
 from channels.conversation.subjects import Subject, named, subject_named, subjects_at_hand, words_beside_codes
-from channels.conversation.turn import Asked, Desk, FileFeedback, Remembered, Said, Turn
+from channels.conversation.turn import Asked, CompleteFeedback, Desk, FileFeedback, Remembered, Said, Turn
+from channels.filing_budget import TooManyFiled
 from channels.guesses import ProofNeeded
 from domain.civil_time import civil_day
-from feedback_intake.filing import Feedback, FeedbackKind
+from feedback_intake.filing import LONGEST_ADDRESS, Feedback, FeedbackKind, Formal
 from lookup.code_finder import ReadingKind, read
 from lookup.disclosure import Answer
 
 FEW_WORDS = 3  # from so many on, words without a command or a code are taken for something to tell
 LONGEST_DRAFT = 4_000  # characters
 
+# A name: a few words of letters alone.
+_NAME = re.compile(r"(?=.{2,60}$)[^\W\d_]+(?:[ '\-.]+[^\W\d_]+){1,6}")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -31,12 +36,18 @@ class Complaining:
     """Feedback by chat. `number` makes the number of feedback filed on a day; `clock` tells the day."""
 
     def __init__(
-        self, desk: Desk, replies: Replies, clock: Callable[[], datetime], number: Callable[[date], str]
+        self,
+        desk: Desk,
+        replies: Replies,
+        clock: Callable[[], datetime],
+        number: Callable[[date], str],
+        budget: Budget | None = None,
     ) -> None:
         self._desk = desk
         self._replies = replies
         self._clock = clock
         self._number = number
+        self._budget = budget
 
     async def command(self, said: Said, words: str, kind: FeedbackKind, *, sure: bool = True) -> Turn:
         """`GOP Y …`: about the dossier named, else the one at hand, else none."""
@@ -114,7 +125,10 @@ class Complaining:
             offered=() if said.manner.buttons else tuple(option.says for option in options),
             draft=text[:LONGEST_DRAFT],
         )
-        if formal := formal_in(text):
+        if (formal := formal_in(text)) is Formal.EMERGENCY:
+            asks = NUMBER_WORDS.say(said.language, "emergency")
+            return self._replies.of(said, asks, remember=remember, options=options)
+        if formal:
             return self._replies.turn(said, f"feedback.formal.{formal}", remember=remember, options=options)
         if subject is None:
             return self._replies.turn(said, "feedback.keep", remember=remember, options=options)
@@ -131,6 +145,13 @@ class Complaining:
         answer = await self._answer(said, subject) if subject else None
         code = answer.code if answer else subject.code if subject else None
         proven = subject is not None and subject.proven
+        try:
+            if self._budget is not None:
+                await self._budget.take(address=None, contacts=(said.by,), code=code)
+        except TooManyFiled as refusal:
+            wait = max(1, round(refusal.after.total_seconds() / 60))
+            later = NUMBER_WORDS.say(said.language, "filing.too_many", wait=wait)
+            return self._replies.of(said, later, remember=said.remembered.without_question())
         feedback = Feedback(
             number=self._number(civil_day(self._clock())),
             kind=kind,
@@ -153,11 +174,38 @@ class Complaining:
             number=feedback.number,
             code=code,
         )
+        if self._budget is not None and not said.manner.brief:
+            turn = self._asking(turn, feedback.number)
         if answer is None:
             return turn
         to_office = WORDS.say(said.language, "feedback.goes_to", office=office_name(answer.agency, said.language))
         longer = f"{turn.reply} {to_office}"
         return replace(turn, reply=longer) if said.manner.fits(longer) else turn
+
+    def asked_details(self, said: Said, text: str) -> Turn | None:
+        """The name, then the address, of who filed: one thing at a time. None when `text` is something else."""
+        remembered, number = said.remembered, said.remembered.number
+        if number is None:
+            return None
+        if remembered.asked is Asked.NAME:
+            if not _NAME.fullmatch(text.strip()):
+                return None
+            asks = NUMBER_WORDS.say(said.language, "filing.address")
+            acts = (CompleteFeedback(number=number, name=text.strip()),)
+            remember = replace(remembered, asked=Asked.ADDRESS)
+            return self._replies.of(said, asks, acts=acts, remember=remember)
+        if not _says_something(text) or len(text) > LONGEST_ADDRESS or named(text):
+            return None
+        thanks = NUMBER_WORDS.say(said.language, "filing.complete", number=number)
+        acts = (CompleteFeedback(number=number, postal_address=text.strip()),)
+        return self._replies.of(said, thanks, acts=acts, remember=remembered.without_question())
+
+    @staticmethod
+    def _asking(turn: Turn, number: str) -> Turn:
+        """`turn`, asking for what the law asks for next; who does not answer has filed all the same."""
+        asks = NUMBER_WORDS.say(turn.language, "filing.name")
+        remember = replace(turn.remember, asked=Asked.NAME, number=number, number_proven=True)
+        return replace(turn, reply=f"{turn.reply}\n{asks}", remember=remember)
 
     async def _answer(self, said: Said, subject: Subject) -> Answer | None:
         """What the code alone tells, above all the office; None where there is nothing, or it may not be told now."""

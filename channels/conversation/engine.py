@@ -12,6 +12,7 @@ from types import MappingProxyType
 from channels.conversation.answers import WORDS
 from channels.conversation.choices import choice, tapped
 from channels.conversation.complaining import Complaining
+from channels.conversation.feedback_numbers import Budget, ByNumber, NumberDesk, number_and_words
 from channels.conversation.following import Following
 from channels.conversation.formal_words import formal_in
 from channels.conversation.keywords import Typed, Verb, understood, yes_or_no
@@ -72,17 +73,22 @@ class Conversation:
     def __init__(
         self,
         desk: Desk,
+        numbers: NumberDesk | None = None,
         *,
+        budget: Budget | None = None,
+        office: Callable[[int, Language], str] = lambda _agency_id, _language: "",
         hotline: str = "",
         clock: Callable[[], datetime] = utc_now,
         number: Callable[[date], str] = new_number,
     ) -> None:
-        """`number` makes the number of feedback filed on a day, which `clock` tells."""
+        """`numbers` answers about feedback by its number, `budget` says how much may be filed, `office` gives names of
+        agencies by our id; `number` makes the number of feedback filed on a day, which `clock` tells."""
         self._desk = desk
         self._replies = Replies(hotline)
         self._looking_up = LookingUp(desk, self._replies)
         self._following = Following(desk, self._replies, self._looking_up)
-        self._complaining = Complaining(desk, self._replies, clock, number)
+        self._complaining = Complaining(desk, self._replies, clock, number, budget)
+        self._by_number = ByNumber(numbers, budget, self._replies, office) if numbers and budget else None
         self._rating = RatingByChat(desk, self._replies)
 
     async def answer(self, said: Said) -> Turn:
@@ -127,6 +133,8 @@ class Conversation:
     async def _asked(self, said: Said, typed: Typed) -> Turn | None:
         """The turn, if `said` answers what we asked last; a command spelled right is no answer."""
         asked = said.remembered.asked
+        if self._by_number and not typed.sure and (turn := await self._by_number.answered(said)):
+            return turn
         if asked is Asked.FEEDBACK and typed.verb is Verb.THANKS and typed.rest:
             return await self._complaining.asked_text(said, said.text)
         if typed.sure and typed.verb is not Verb.LOOK_UP:
@@ -140,6 +148,8 @@ class Conversation:
                 return await self._rating.asked_score(said, said.text)
             case Asked.REASON:
                 return await self._rating.asked_reason(said, said.text)
+            case Asked.NAME | Asked.ADDRESS:
+                return self._complaining.asked_details(said, said.text)
         return None
 
     async def _commanded(self, said: Said, typed: Typed) -> Turn:
@@ -156,6 +166,8 @@ class Conversation:
                 return await self._following.mute(said, typed.rest)
             case Verb.FEEDBACK | Verb.PROPOSAL | Verb.FORMAL:
                 return await self._complaining.command(said, typed.rest, _FEEDBACK[typed.verb], sure=typed.sure)
+            case Verb.RATE if self._by_number and (named_number := number_and_words(typed.rest)):
+                return await self._by_number.rate(said, *named_number)
             case Verb.RATE:
                 return await self._rating.command(said, typed.rest)
             case Verb.ENGLISH | Verb.VIETNAMESE:
@@ -165,6 +177,8 @@ class Conversation:
         return self._simple(said, typed.verb)
 
     async def _look_up(self, said: Said, text: str) -> Turn:
+        if self._by_number and (named_number := number_and_words(text)):
+            return await self._by_number.asked(said, *named_number)
         if number := number_in(text):
             return self._complaining.number_asked(said, number)
         codes = named(text)

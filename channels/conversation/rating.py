@@ -43,7 +43,7 @@ class RatingByChat:
         codes = named(words)
         text = words_beside_codes(words) if codes else words
         subjects = (subject_named(said, codes[0].candidates),) if codes else subjects_at_hand(said)
-        score, reason = _score_in(text)
+        score, reason = score_in(text)
         if len(subjects) > 1:
             return self._which(said, subjects, score)
         subject = subjects[0] if subjects else None
@@ -53,7 +53,7 @@ class RatingByChat:
 
     async def asked_score(self, said: Said, text: str) -> Turn | None:
         """The score we asked for; asked for again where it is none of the five. None for words and codes."""
-        score, reason = _score_in(text)
+        score, reason = score_in(text)
         subjects = subjects_at_hand(said)
         subject = subjects[0] if len(subjects) == 1 else None
         if score is None and text.isdecimal() and len(text) <= _MOST_DIGITS:
@@ -118,7 +118,7 @@ def _scores(said: Said, code: str) -> tuple[Choice, ...]:
     )
 
 
-def _score_in(text: str) -> tuple[int | None, str]:
+def score_in(text: str) -> tuple[int | None, str]:
     """The score that `text` begins with, in digits or words, and the words after it."""
     text = text.strip()
     if digits := _SCORE.match(text):

@@ -10,7 +10,8 @@ from domain.contact import Contact
 from domain.language import Language
 from domain.message import Choice, IncomingKind
 from feedback_intake.filing import Feedback
-from feedback_intake.ratings import Rating
+from feedback_intake.hearing import SenderAct
+from feedback_intake.ratings import HandlingRating, Rating
 from lookup.disclosure import Answer
 
 # How long a question of ours waits for its answer, and a proof once given counts for what is asked next.
@@ -49,6 +50,11 @@ class Asked(StrEnum):
     YES_TO_FEEDBACK = "yes_to_feedback"  # whether the draft shall be filed
     SCORE = "score"
     REASON = "reason"  # of a low score
+    NUMBER_PROOF = "number_proof"  # that feedback is this person's
+    OBJECTION = "objection"  # why an answer does not solve it
+    HANDLING_REASON = "handling_reason"  # of a low score of how feedback was handled
+    NAME = "name"  # of who filed
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,8 @@ class Remembered:
     `code`: the dossier talked about, and `others`, further readings of what was typed for it; both may name dossiers
     that do not exist: remembering only those that do would tell which do. `told`: something was said of it. `several`:
     dossiers, where it was more than one. `offered`: what the numbers 1, 2, … of the last text stand for. `draft`: words
-    that may become feedback. `unclear`: how many messages in a row were neither a command nor a code nor an answer.
+    that may become feedback. `number`: the feedback talked about, and whether a right to it was proven. `unclear`: how
+    many messages in a row were neither a command nor a code nor an answer.
     """
 
     code: str | None = None
@@ -71,6 +78,8 @@ class Remembered:
     draft: str = field(default="", repr=False)
     score: int = 0
     unclear: int = 0
+    number: str | None = None
+    number_proven: bool = False
 
     def later(self) -> "Remembered":
         """What is left of it after `REMEMBERED_FOR`."""
@@ -169,7 +178,52 @@ class UnlinkPhone:
     """Forget this person's phone."""
 
 
-Act = Follow | Mute | StopAll | Resume | FileFeedback | Rate | LinkPhone | UnlinkPhone
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActOnNumber:
+    """Add to feedback, object to its answer, withdraw it: this person has proven a right to it."""
+
+    number: str
+    act: SenderAct
+    words: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteFeedback:
+    """Keep what the law asks of who filed besides the words."""
+
+    number: str
+    name: str = field(default="", repr=False)
+    postal_address: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateHandling:
+    """Keep this person's rating of how feedback was handled."""
+
+    rating: HandlingRating
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmReply:
+    """Who names the number from the contact it was filed with is told all of it there from now on."""
+
+    number: str
+
+
+Act = (
+    Follow
+    | Mute
+    | StopAll
+    | Resume
+    | FileFeedback
+    | Rate
+    | LinkPhone
+    | UnlinkPhone
+    | ActOnNumber
+    | CompleteFeedback
+    | RateHandling
+    | ConfirmReply
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,14 @@ import msgspec
 from aiohttp import web
 
 from channels.guesses import GuardedDesk, ProofNeeded
-from channels.web.enquiries import NotACode, Typed, TypedInstead, answer_to, understood
+from channels.web.enquiries import LONGEST_PROOF, NotACode, Typed, TypedInstead, answer_to, understood
+from channels.web.feedback.number_pages import NumberPages
 from channels.web.live import Streams
 from channels.web.views import answer_view, wait_words
 from domain.dossier import PublicDossier
 from domain.errors import NotFound, TooMany, Unavailable
 from domain.vietnamese import clean
+from feedback_intake.numbers import number_in
 from lookup.disclosure import Answer
 from lookup.wording import Words
 from pages.assets import Assets
@@ -33,7 +35,8 @@ _INSTEAD = frozenset(TypedInstead) | {_UNREADABLE}
 
 
 class WebPages:
-    """Routes of the pages; `desk` answers, `watch` tells of changes, `sms_number` is ours or None."""
+    """Routes of the pages; `desk` answers, `watch` tells of changes, `sms_number` is ours or None, `numbers` gives the
+    pages of feedback by its number."""
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class WebPages:
         watch: Watch,
         visitors: Visitors,
         sms_number: str | None,
+        numbers: NumberPages | None = None,
     ) -> None:
         self._pages = pages
         self._assets = assets
@@ -51,6 +55,7 @@ class WebPages:
         self._watch = watch
         self._visitors = visitors
         self._sms_number = sms_number
+        self._numbers = numbers
         self._streams = Streams()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -83,6 +88,8 @@ class WebPages:
         text = request.query.get("code", "")
         if not text.strip():
             raise web.HTTPSeeOther("/")
+        if number := number_in(text):
+            return await self._by_number(request, number, None)
         try:
             typed = understood(text)
         except NotACode as misread:
@@ -103,6 +110,8 @@ class WebPages:
     async def with_proof(self, request: web.Request) -> web.Response:
         """POST /tra-cuu with `code` and `proof`: level L1, never kept by anybody."""
         form = await small_form(request)
+        if number := number_in(form.get("code", "")):
+            return await self._by_number(request, number, clean(form.get("proof", "")))
         try:
             typed = understood(form.get("code", ""))
         except NotACode as misread:
@@ -116,6 +125,18 @@ class WebPages:
         except ProofNeeded as refusal:
             return self._proof_needed(request, typed, refusal)
         return self._answer(request, answer, proof_missing=not proof)
+
+    async def _by_number(self, request: web.Request, number: str, proof: str | None) -> web.Response:
+        """The page of feedback; unknown and not proven get the page that dossiers get."""
+        typed = Typed(text=number, candidates=(number,), resembles_receipt_number=False, has_more=False)
+        if self._numbers is None or (proof and len(proof) > LONGEST_PROOF):
+            return self._not_found(request, typed, with_proof=proof is not None)
+        try:
+            return await self._numbers.by_number(request, number, proof)
+        except NotFound:
+            return self._not_found(request, typed, with_proof=proof is not None)
+        except ProofNeeded as refusal:
+            return self._proof_needed(request, typed, refusal)
 
     def _home(self, request: web.Request, *, instead: str | None, typed: str = "") -> web.Response:
         return self._pages.render(

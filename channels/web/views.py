@@ -94,7 +94,7 @@ def answer_view(answer: Answer, language: Language, *, sms_number: str | None) -
         due=_due(answer, language),
         next=next_step_of(proven.status, language) if proven else next_step(answer.stage, language),
         asked=None if short else asked,
-        office=_office(answer.agency, language),
+        office=office_view(answer.agency, language),
         journey=_journey(answer, language),
         facts=_facts(proven, language) if proven else (),
         as_of=_unbroken(moment(answer.as_of, language)),
@@ -157,7 +157,8 @@ def _due(answer: Answer, language: Language) -> str | None:
     return _WORDS.say(language, key, day=_unbroken(long_day(answer.due_on, language)))
 
 
-def _office(agency: Agency, language: Language) -> OfficeView:
+def office_view(agency: Agency, language: Language) -> OfficeView:
+    """The office of an answer, or of feedback."""
     name = agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name
     dialled = "".join(c for c in agency.phone if c.isdigit() and c.isascii())
     plus = "+" if agency.phone.lstrip().startswith("+") else ""

@@ -16,14 +16,14 @@ from channels.open_channels import manners
 from channels.simulator.gateway import ShownText, SimulatedGateway
 from domain.contact import ChannelName
 from domain.status import Status
-from feedback_intake.filing import Filing
-from feedback_intake.ratings import Ratings
 from lookup.changes import DossierFacts, Outcome, StatusEvent, Tenant
 from notifications.dispatcher import Dispatcher
 from notifications.notices import Notices
 from notifications.reports import Reports
 from notifications.sender import Sender
 from notifications.subscriptions import Subscriptions
+from service.feedback import FeedbackService
+from service.settings import Settings
 from service.wiring import Core
 
 OFFICE = "H05.16"
@@ -133,14 +133,17 @@ def make_inbox(
     handling: Handling | None = None,
 ) -> Inbox:
     """An inbox as the service wires it."""
+    feedback = FeedbackService.of(core, Settings())
+    desk = GuardedDesk(core.desk, core.limits)
     return Inbox(
         core.database,
         core.seal,
-        conversation or Conversation(GuardedDesk(core.desk, core.limits)),
+        conversation or Conversation(desk, feedback.numbers, budget=feedback.budget, office=feedback.office),
         outbox=core.outbox,
         subscriptions=Subscriptions(core.seal),
-        filing=Filing(core.seal, lambda: core.registry.calendar),
-        ratings=Ratings(core.seal, lambda: core.registry.calendar),
+        filing=feedback.filing,
+        acts=feedback.acts,
+        ratings=feedback.ratings,
         phones=LinkedPhones(core.seal),
         manners=manners(),
         handling=handling,

@@ -7,12 +7,16 @@ from cache.limits import Limits
 from channels.conversation.engine import Conversation
 from channels.conversation.turn import (
     Act,
+    ActOnNumber,
+    CompleteFeedback,
+    ConfirmReply,
     FileFeedback,
     Follow,
     LinkPhone,
     Manner,
     Mute,
     Rate,
+    RateHandling,
     Resume,
     Said,
     StopAll,
@@ -124,7 +128,22 @@ def in_words(act: Act) -> str:
             about = rating.code or "the service"
             why = f": {rating.reason}" if rating.reason else ""
             return f"rate {about} {rating.score}{', proven' if rating.proven else ''}{why}"
+        case ActOnNumber() | CompleteFeedback() | RateHandling() | ConfirmReply():
+            return about_number(act)
         case LinkPhone(phone=phone):
             return f"link {phone}"
         case UnlinkPhone():
             return "unlink the phone"
+
+
+def about_number(act: ActOnNumber | CompleteFeedback | RateHandling | ConfirmReply) -> str:
+    """The same for what is done by the number of feedback."""
+    match act:
+        case ActOnNumber(number=number, act=done, words=words):
+            return f"{done} {number}: {words}"
+        case CompleteFeedback(number=number, name=name, postal_address=address):
+            return f"complete {number}: {name}{address}"
+        case RateHandling(rating=handling):
+            return f"rate {handling.number} {handling.score}: {handling.reason}"
+        case ConfirmReply(number=number):
+            return f"confirm {number}"

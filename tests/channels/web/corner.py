@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from cache.limits import Limit
+from channels.feedback_api import FeedbackLookup
 from channels.guesses import GuardedDesk
 from channels.public_api import PublicLookup
 from channels.simulator.gateway import SimulatedGateway
@@ -25,6 +26,8 @@ from pages.assets import Assets
 from pages.rendering import Pages
 from pages.visitors import Visitors
 from service.citizens import PACKAGES, CitizensCorner, offers
+from service.feedback import FeedbackService
+from service.settings import Settings
 from service.wiring import Core
 from tests.channels.story import OUR_NUMBER, Citizen, Line, Office, make_inbox, running
 
@@ -64,6 +67,19 @@ async def open_corner(core: Core, *, secure: bool = False, origins: str = "") ->
     assets, visitors = Assets(packages), Visitors(core.seal)
     desk = GuardedDesk(core.desk, core.limits)
     rendering = Pages(assets=assets, secure=secure, packages=packages, offers=offers(sends_sms=True))
+    feedback = FeedbackService.of(core, Settings())
+    corner = CitizensCorner(
+        core,
+        heard=inbox.heard,
+        feedback=feedback,
+        guarded=desk,
+        pages=rendering,
+        visitors=visitors,
+        widget=Widget(origins),
+        url="https://motma.example" if secure else "http://127.0.0.1",
+        sms_number=OUR_NUMBER,
+        sends_sms=True,
+    )
     citizens = WebPages(
         pages=rendering,
         assets=assets,
@@ -71,16 +87,7 @@ async def open_corner(core: Core, *, secure: bool = False, origins: str = "") ->
         watch=core.dossiers.watch,
         visitors=visitors,
         sms_number=OUR_NUMBER,
-    )
-    corner = CitizensCorner(
-        core,
-        heard=inbox.heard,
-        pages=rendering,
-        visitors=visitors,
-        widget=Widget(origins),
-        url="https://motma.example" if secure else "http://127.0.0.1",
-        sms_number=OUR_NUMBER,
-        sends_sms=True,
+        numbers=corner.numbers,
     )
     log, app = AccessLog(written.extend), web.Application()
     Duties(
@@ -95,7 +102,13 @@ async def open_corner(core: Core, *, secure: bool = False, origins: str = "") ->
     ).install(app)
     corner.install(app)
     app.add_routes([*citizens.routes(), *corner.routes()])
-    lookup = PublicLookup(desk=desk, at_hand=core.dossiers.at_hand, visitors=visitors, secure=secure)
+    lookup = PublicLookup(
+        desk=desk,
+        at_hand=core.dossiers.at_hand,
+        visitors=visitors,
+        secure=secure,
+        numbers=FeedbackLookup(feedback.numbers, core.registry.agency),
+    )
     app.add_routes(lookup.routes())
     senders = dict[ChannelName, Sender]({ChannelName.SMS: gateway, ChannelName.WEB: WebChat(core.database, core.seal)})
     async with running(core, inbox, senders), beside("corner", corner.listening):

@@ -1,0 +1,262 @@
+"""What a person does by the number of feedback: see how it stands, answer, object, withdraw, rate – as with a code.
+
+The number alone tells the state, the office and whether it is on time. Its words and answers go to the contact it was
+filed from, and to who has the last four digits of the phone that was given. An unknown number and a wrong proof get the
+words that codes get.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from channels.conversation.rating import score_in
+from channels.conversation.replies import Replies
+from channels.conversation.turn import (
+    Act,
+    ActOnNumber,
+    Asked,
+    ConfirmReply,
+    RateHandling,
+    Remembered,
+    Said,
+    Turn,
+)
+from channels.filing_budget import TooManyFiled
+from channels.guesses import ProofNeeded
+from domain.contact import ChannelName, Contact
+from domain.language import Language
+from domain.message import LONGEST_CHOICE, Choice
+from domain.vietnamese import folded
+from feedback_intake.hearing import SenderAct
+from feedback_intake.moves import CaseState
+from feedback_intake.numbers import NUMBER
+from feedback_intake.progress import Progress, ProvenProgress
+from feedback_intake.ratings import DISCONTENT, HIGHEST, LOWEST, HandlingRating
+from feedback_intake.telling import WORDS as STATES
+from lookup.wording import Words, day
+
+WORDS = Words("channels.conversation")
+LONGEST_BY_SMS = 450  # characters of an answer that go out by SMS: three segments; the rest is read on the web
+
+_ANYWHERE = re.compile(rf"(?<![0-9A-Za-z]){NUMBER.pattern}(?![0-9])", re.IGNORECASE)
+_TAIL = re.compile(r"[0-9]{4}")
+_NOT_SOLVED = frozenset({"chua", "no", "khong", "not"})
+_WITHDRAW = frozenset({"rut", "rut lai", "rut phan anh", "withdraw"})
+_EDGES = " \t\r\n.,;:!\"'()[]-–"
+
+
+class NumberDesk(Protocol):
+    """Answers by number; `channels.guesses.GuardedFeedback` fulfils it."""
+
+    async def by_code(self, code: str, *others: str, origin: str) -> Progress | None:
+        """What the number alone tells. Raises `ProofNeeded`."""
+
+    async def with_proof(self, code: str, proof: str, *others: str, origin: str) -> Progress | None:
+        """All of it, for the last four digits of the phone that was given. Raises `TooMany`."""
+
+    async def for_contacts(self, code: str, *contacts: Contact) -> Progress | None:
+        """All of it, for who is known to be reached at the contact it was filed from."""
+
+    async def proven_before(self, code: str) -> Progress | None:
+        """All of it, for who proved a right to it a short while ago."""
+
+
+class Budget(Protocol):
+    """How much may be filed; `channels.filing_budget.FilingBudget` fulfils it."""
+
+    async def take(self, *, address: str | None, contacts: tuple[Contact, ...], code: str | None) -> None:
+        """Raises `TooManyFiled`."""
+
+
+def number_and_words(text: str) -> tuple[str, str] | None:
+    """The first number in `text`, and the words beside it; None where there is none."""
+    found = _ANYWHERE.search(text)
+    if found is None:
+        return None
+    words = f"{text[: found.start()]} {text[found.end() :]}".strip(_EDGES)
+    return f"PA-{found[1]}-{found[2]}", words
+
+
+class ByNumber:
+    """Feedback by its number. `office` gives an agency's name by our id."""
+
+    def __init__(
+        self, numbers: NumberDesk, budget: Budget, replies: Replies, office: Callable[[int, Language], str]
+    ) -> None:
+        self._numbers = numbers
+        self._budget = budget
+        self._replies = replies
+        self._office = office
+
+    async def asked(self, said: Said, number: str, words: str) -> Turn:
+        """A message that names `number`, with its other words."""
+        tail = "".join(words.split())
+        proof = tail if _TAIL.fullmatch(tail) else ""
+        try:
+            found = await self._found(said, number, proof)
+        except ProofNeeded:
+            return self._ask_proof(said, number, "number.proof_needed")
+        if found is None:
+            return self._ask_proof(said, number, None)
+        if found.proven is None or proof or not words:
+            return self._told(said, found)
+        return await self._do(said, found, found.proven, words)
+
+    async def answered(self, said: Said) -> Turn | None:
+        """The answer to what we asked about a number: its proof, why it is not solved, what to add, why so bad."""
+        number, asked, text = said.remembered.number, said.remembered.asked, said.text
+        if number is None or number_and_words(text):
+            return None
+        if asked is Asked.NUMBER_PROOF:
+            tail = "".join(text.split())
+            return await self.asked(said, number, tail) if _TAIL.fullmatch(tail) else None
+        if asked is Asked.OBJECTION:
+            return await self._act(said, number, SenderAct.OBJECT, text)
+        if asked is Asked.HANDLING_REASON and any(c.isalpha() for c in text):
+            return self._rate(said, number, said.remembered.score, text)
+        return None
+
+    async def rate(self, said: Said, number: str, words: str) -> Turn:
+        """`DANH GIA 4 PA-…`."""
+        found = await self._found(said, number, "")
+        if found is None or found.proven is None:
+            return self._ask_proof(said, number, None)
+        return await self._do(said, found, found.proven, words or "?")
+
+    async def _found(self, said: Said, number: str, proof: str) -> Progress | None:
+        phone = (Contact(channel=ChannelName.SMS, address=said.phone),) if said.phone else ()
+        if found := await self._numbers.for_contacts(number, said.by, *phone):
+            return found
+        if proof:
+            return await self._numbers.with_proof(number, proof, origin=said.origin)
+        if said.remembered.number == number and said.remembered.number_proven:
+            return await self._numbers.proven_before(number)
+        return await self._numbers.by_code(number, origin=said.origin)
+
+    async def _do(self, said: Said, found: Progress, proven: ProvenProgress, words: str) -> Turn:
+        number, plain = found.number, folded(words.strip(_EDGES))
+        first = plain.partition(" ")[0]
+        score, reason = score_in(words)
+        if score is not None and proven.may_rate and found.state is not CaseState.NEEDS_INFO:
+            return self._rate(said, number, score, reason)
+        if plain in _WITHDRAW and SenderAct.WITHDRAW in proven.acts:
+            return await self._act(said, number, SenderAct.WITHDRAW, "")
+        if SenderAct.OBJECT in proven.acts and first in _NOT_SOLVED:
+            why = words.strip(_EDGES).partition(" ")[2].strip(_EDGES)
+            if not any(c.isalpha() for c in why):
+                remember = self._remember(number, proven=True, asked=Asked.OBJECTION)
+                return self._say(said, "number.why_not", remember, number=number)
+            return await self._act(said, number, SenderAct.OBJECT, why)
+        if SenderAct.ADD in proven.acts and any(c.isalpha() for c in words):
+            return await self._act(said, number, SenderAct.ADD, words)
+        return self._told(said, found)
+
+    async def _act(self, said: Said, number: str, act: SenderAct, words: str) -> Turn:
+        remember = self._remember(number, proven=True)
+        try:
+            await self._budget.take(address=None, contacts=(), code=number)
+        except TooManyFiled:
+            return self._say(said, "number.too_many", remember)
+        acts: tuple[Act, ...] = (ActOnNumber(number=number, act=act, words=words),)
+        return self._say(said, f"number.done.{act}", remember, acts=acts, number=number)
+
+    def _rate(self, said: Said, number: str, score: int, reason: str) -> Turn:
+        asks_why = score <= DISCONTENT and not reason
+        remember = self._remember(number, proven=True, asked=Asked.HANDLING_REASON if asks_why else None)
+        rating = HandlingRating(
+            number=number, score=score, reason=reason, channel=said.by.channel, language=said.language
+        )
+        acts: tuple[Act, ...] = (RateHandling(rating=rating),)
+        key = "number.rated_why" if asks_why else "number.rated"
+        return self._say(said, key, replace(remember, score=score if asks_why else 0), acts=acts, score=score)
+
+    def _told(self, said: Said, found: Progress) -> Turn:
+        """How it stands; with proof what was asked and answered."""
+        language, proven = said.language, found.proven
+        state = STATES.say(language, f"state.{found.state}.label")
+        said_so_far = [WORDS.say(language, "number.head", number=found.number, state=state)]
+        if proven is not None:
+            said_so_far += self._own_words(said, found, proven)
+        if found.late:
+            said_so_far.append(WORDS.say(language, "number.late", day=day(found.answer_by)))
+        elif found.state not in _SETTLED:
+            said_so_far.append(WORDS.say(language, "number.until", day=day(found.answer_by)))
+        office = self._office(found.holder_agency, language)
+        if office and found.state not in _SETTLED:
+            said_so_far.append(WORDS.say(language, "number.office", office=office))
+        hint = self._hint(found, language)
+        if hint and not (said.manner.buttons and proven):
+            said_so_far.append(hint)
+        text = self._joined(said, said_so_far, keep=proven is not None)
+        asked = Asked.NUMBER_PROOF if proven is None else None
+        remember = self._remember(found.number, proven=proven is not None, asked=asked)
+        acts: tuple[Act, ...] = (ConfirmReply(number=found.number),) if proven is not None else ()
+        return self._replies.of(said, text, remember=remember, acts=acts, choices=self._choices(found, language))
+
+    def _own_words(self, said: Said, found: Progress, proven: ProvenProgress) -> list[str]:
+        language, told = said.language, []
+        asked = [step.words for step in proven.steps if step.move == "ask"]
+        if found.state is CaseState.NEEDS_INFO and asked:
+            told.append(WORDS.say(language, "number.asked", words=asked[-1], number=found.number))
+        if proven.answers:
+            answer = proven.answers[-1].text
+            if said.manner.brief and len(answer) > LONGEST_BY_SMS:
+                answer = WORDS.say(language, "number.cut", words=answer[:LONGEST_BY_SMS].rsplit(" ", 1)[0])
+            told.append(WORDS.say(language, "number.answer", words=answer))
+        return told
+
+    @staticmethod
+    def _joined(said: Said, parts: list[str], *, keep: bool) -> str:
+        """All of it; by SMS without what came last, as long as it does not fit one message, unless it is the sender's
+        own answer."""
+        gap = " " if said.manner.brief else "\n"
+        while not keep and len(parts) > 1 and not said.manner.fits(gap.join(parts)):
+            parts = parts[:-1]
+        return gap.join(parts)
+
+    @staticmethod
+    def _hint(found: Progress, language: Language) -> str:
+        if found.proven is None:
+            return WORDS.say(language, "number.prove", number=found.number)
+        if SenderAct.OBJECT in found.proven.acts:
+            return WORDS.say(language, "number.object", number=found.number)
+        return ""
+
+    @staticmethod
+    def _choices(found: Progress, language: Language) -> tuple[Choice, ...]:
+        """What may be tapped: never more than the state allows."""
+        if found.proven is None:
+            return ()
+        offered = []
+        if SenderAct.OBJECT in found.proven.acts:
+            offered.append(("not_solved", f"{found.number} CHUA"))
+        if found.proven.may_rate and found.proven.score is None:
+            scores = range(HIGHEST, LOWEST - 1, -1)
+            offered += [(f"score.{score}", f"DANH GIA {score} {found.number}") for score in scores]
+        if SenderAct.WITHDRAW in found.proven.acts:
+            offered.append(("withdraw", f"{found.number} RUT"))
+        return tuple(
+            Choice(label=WORDS.say(language, f"choice.{key}"), says=says)
+            for key, says in offered
+            if len(says.encode()) <= LONGEST_CHOICE
+        )
+
+    def _ask_proof(self, said: Said, number: str, key: str | None) -> Turn:
+        """The same whether or not the number is known, and whatever was wrong with the proof."""
+        remember = self._remember(number, proven=False, asked=Asked.NUMBER_PROOF)
+        if key is None:
+            return self._replies.turn(said, "look_up.not_found", remember=remember, code=number)
+        return self._say(said, key, remember, number=number)
+
+    def _say(self, said: Said, key: str, remember: Remembered, *, acts: tuple[Act, ...] = (), **values: object) -> Turn:
+        return self._replies.of(said, WORDS.say(said.language, key, **values), remember=remember, acts=acts)
+
+    @staticmethod
+    def _remember(number: str, *, proven: bool, asked: Asked | None = None) -> Remembered:
+        return Remembered(number=number, number_proven=proven, asked=asked)
+
+
+_SETTLED = frozenset(
+    {CaseState.ANSWERED, CaseState.PUBLISHED, CaseState.CLOSED, CaseState.REFUSED, CaseState.WITHDRAWN}
+)
