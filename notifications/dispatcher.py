@@ -334,6 +334,7 @@ class Dispatcher:
             return None, False
         except (ServiceError, OSError) as error:
             return not_answered(row, f"asked: {type(error).__qualname__}"), True
+        line.outage.answered()
         if taken is None:
             return None, True
         DOUBTS.labels(line.sender.name).inc()
