@@ -14,7 +14,7 @@ from channels.agency_api import api, intake, kinds
 from lookup import idempotency, ingest, receipt_tokens
 from lookup.changes import ItemResult, Outcome
 from lookup.ingest import DossierWriter
-from notifications import claims
+from notifications import claims, dispatcher
 from service.embedded import postgres
 from tests.faults.channel_mutants import CHANNEL_MUTANTS
 from tests.faults.rig import NO_MUTANT
@@ -166,6 +166,15 @@ def any_signature() -> None:
     receipt_tokens._proves = taken_for_one
 
 
+def blind_retry() -> None:
+    """G32: what is in doubt is sent again without a question."""
+
+    async def unasked(*_given: Any) -> tuple[None, bool]:
+        return None, False
+
+    setattr(dispatcher.Dispatcher, "_asked", unasked)
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     NO_MUTANT: whole,
     **{
@@ -182,6 +191,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
             answers_kept_in_redis,
             commit_without_waiting,
             any_signature,
+            blind_retry,
         )
     },
     **CHANNEL_MUTANTS,
