@@ -14,6 +14,7 @@ from signal import SIGINT
 
 from service.embedded.tether import die_with
 from tests.faults.answers_under_fault import no_herd, no_stale_answer, redis_faults
+from tests.faults.doubts import taken_in_silence
 from tests.faults.evidence import Evidence
 from tests.faults.mutants import MUTANTS
 from tests.faults.no_loss import killed_postgresql, killed_processes
@@ -76,6 +77,12 @@ PROOFS: dict[str, Proofs] = {
         ("plain_set",),
     ),
     "G18": Proofs(no_herd, no_herd, no_herd, ("no_single_flight",)),
+    "G32": Proofs(
+        partial(taken_in_silence, sends=1_000),
+        partial(taken_in_silence, sends=2_000),
+        partial(taken_in_silence, sends=10_000),
+        ("blind_retry",),
+    ),
     "G25": Proofs(
         partial(killed_postgresql, kills=1, rate=150, drained=False),
         partial(killed_postgresql, kills=3, rate=300, drained=True),
