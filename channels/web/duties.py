@@ -179,11 +179,15 @@ class Duties:
             self._refusals_logged += 1
             if self._refusals_logged > MOST_REFUSALS_LOGGED:
                 return
+        stamp, part = self._stamp, began - self._second
+        if part < 0:  # it began in an earlier second than the one written out
+            then = time() - seconds
+            stamp, part = strftime("%Y-%m-%dT%H:%M:%S", gmtime(then)).encode(), then % 1
         self._log.add(
             b'{"timestamp":"%b.%03d%b%d,"address":"%b","id":"%b"}\n'
             % (
-                self._stamp,
-                (began - self._second) * 1000,
+                stamp,
+                part * 1000,
                 outcome.logged,
                 seconds * 1_000_000,
                 visitor.shown,

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 
 import pytest
 from aiohttp import web
@@ -54,6 +55,18 @@ async def test_a_broken_trace_is_not_carried_on(site: Site, parent: str) -> None
 
 
 # --- the access log ---
+
+
+async def test_a_request_that_lasts_is_logged_with_the_time_it_began(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = time.perf_counter
+    for ahead in (5, 0):  # the second is under way while a request of five seconds later came and was logged
+        monkeypatch.setattr("channels.web.duties.perf_counter", lambda ahead=ahead: clock() + ahead)
+        await site.client.get("/")
+    stamps = [line["timestamp"] for line in await site.logged()]
+    assert len(stamps) == 2
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp) for stamp in stamps)
 
 
 async def test_the_access_log_names_the_route_and_nobody(site: Site) -> None:
