@@ -37,6 +37,7 @@ TABLE = (
     "channels.meta.messenger",
     "channels.meta.whatsapp",
     "channels.email.channel",
+    "channels.web_push.channel",
 )
 
 # Reads a settings dataclass, each field under a prefix and its name in upper case: `service.settings.read`, bound to an

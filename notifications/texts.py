@@ -23,8 +23,8 @@ from lookup.wording import Words, day, long_day, next_step, next_step_of, stage_
 from notifications.kinds import EventKind, went_back
 
 WORDS = Words("notifications")
-# Where every message carries a link that stops them; nothing can be answered there.
-STOPPED_BY_LINK = frozenset({"email"})
+# Where every message carries a link or button that stops them; nothing can be answered there.
+STOPPED_BY_LINK = frozenset({"email", "web_push"})
 SEGMENT = 160  # septets; every text below keeps to characters that take one each
 
 _HAS_DUE_DATE = frozenset({Status.ACCEPTED, Status.PROCESSING})

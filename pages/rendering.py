@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from aiohttp import ETag, web
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -34,7 +35,9 @@ class Pages:
         secure: bool,
         packages: Sequence[str],
         offers: frozenset[str] = frozenset(),
+        more: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
+        """`more` is what else templates find, by name."""
         self._secure = secure
         self._words = Words(packages[0])
         self._environment = Environment(
@@ -46,6 +49,7 @@ class Pages:
         )
         self._environment.globals["static"] = assets.path
         self._environment.globals["offers"] = offers
+        self._environment.globals.update(more)
 
     def language(self, request: web.Request) -> Language:
         """What the reader asked for: `?lang=`, else the cookie, else Vietnamese."""

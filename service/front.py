@@ -28,6 +28,9 @@ from channels.web.duties import Duties
 from channels.web.front_door import FrontDoor
 from channels.web.pages import WebPages
 from channels.web.widget.script import Widget
+from channels.web_push.channel import WebPushChannel
+from channels.web_push.tickets import PACKAGE as WEB_PUSH
+from console.elsewhere import ElsewhereSettings
 from database.pool import Role
 from database.supervision import beside
 from domain.contact import ChannelName
@@ -79,7 +82,16 @@ class Front:
         if simulated is not None:
             packages = (*packages, "channels.simulator")
         assets = Assets((*packages, CONSOLE))
-        pages = Pages(assets=assets, secure=self._secure, packages=packages, offers=offers(sends_sms=sends_sms))
+        pages = Pages(
+            assets=assets,
+            secure=self._secure,
+            packages=packages,
+            offers=offers(sends_sms=sends_sms),
+            more={"push": push} if push else {},
+        )
+        push = next((one.tickets for one in channels.channels if isinstance(one, WebPushChannel)), None)
+        if push is not None:
+            packages = (*packages, WEB_PUSH)
         self._visitors = Visitors(core.seal, _proxies(settings))
         self._corner = CitizensCorner(
             core,

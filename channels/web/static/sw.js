@@ -71,3 +71,23 @@ self.addEventListener("fetch", (event) => {
   else if (url.pathname === OFFICES) event.respondWith(offices(request));
   else if (request.mode === "navigate" && [...SHELL, "/tra-cuu"].includes(url.pathname)) event.respondWith(page(request, url));
 });
+
+// A notice is shown as it came; one of the same dossier takes the place of an older one.
+self.addEventListener("push", (event) => {
+  const { title, body, tag, lang, code, stop } = event.data.json();
+  const actions = code ? [{ action: "stop", title: stop }] : [];
+  event.waitUntil(self.registration.showNotification(title, { body, tag, lang, renotify: true, data: { code }, actions }));
+});
+
+async function stopped(code) {
+  const subscription = await self.registration.pushManager.getSubscription();
+  if (!subscription) return;
+  const headers = { "Content-Type": "application/json" };
+  await fetch("/web-push", { method: "POST", headers, body: JSON.stringify({ wish: "stop", subscription, code }) });
+}
+
+self.addEventListener("notificationclick", (event) => {
+  const { code } = event.notification.data;
+  event.notification.close();
+  event.waitUntil(event.action === "stop" ? stopped(code) : self.clients.openWindow(code ? `/tra-cuu?code=${encodeURIComponent(code)}` : "/"));
+});

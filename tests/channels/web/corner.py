@@ -18,6 +18,8 @@ from channels.web.chat.channel import WebChat
 from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from channels.web.widget.script import Widget
+from channels.web_push.channel import WebPushChannel
+from channels.web_push.tickets import PACKAGE as WEB_PUSH_PAGES
 from database.supervision import beside
 from domain.contact import ChannelName
 from notifications.reports import Reports
@@ -59,14 +61,17 @@ class Corner:
 
 
 @asynccontextmanager
-async def open_corner(core: Core, *, secure: bool = False, origins: str = "") -> AsyncIterator[Corner]:
-    """The pages in front of the whole service, an SMS line and the web chat among its channels."""
+async def open_corner(
+    core: Core, *, secure: bool = False, origins: str = "", push: WebPushChannel | None = None
+) -> AsyncIterator[Corner]:
+    """The pages in front of the whole service, an SMS line and the web chat among its channels, and `push` if given."""
     inbox, written = make_inbox(core), bytearray()
     gateway = SimulatedGateway(heard=inbox.heard, reports=Reports(core.database), number=OUR_NUMBER)
-    packages = ("channels.web", *PACKAGES)
+    packages = ("channels.web", *PACKAGES, *([WEB_PUSH_PAGES] if push else []))
+    more = {"push": push.tickets} if push else {}
     assets, visitors = Assets(packages), Visitors(core.seal)
     desk = GuardedDesk(core.desk, core.limits)
-    rendering = Pages(assets=assets, secure=secure, packages=packages, offers=offers(sends_sms=True))
+    rendering = Pages(assets=assets, secure=secure, packages=packages, offers=offers(sends_sms=True), more=more)
     feedback = FeedbackService.of(core, Settings())
     corner = CitizensCorner(
         core,
@@ -111,6 +116,9 @@ async def open_corner(core: Core, *, secure: bool = False, origins: str = "") ->
     )
     app.add_routes(lookup.routes())
     senders = dict[ChannelName, Sender]({ChannelName.SMS: gateway, ChannelName.WEB: WebChat(core.database, core.seal)})
+    if push is not None:
+        app.add_routes(push.routes())
+        senders[push.reaches] = push
     async with running(core, inbox, senders), beside("corner", corner.listening):
         client: Client = TestClient(TestServer(app))
         await client.start_server()
