@@ -30,7 +30,6 @@ from channels.web.pages import WebPages
 from channels.web.widget.script import Widget
 from channels.web_push.channel import WebPushChannel
 from channels.web_push.tickets import PACKAGE as WEB_PUSH
-from console.elsewhere import ElsewhereSettings
 from database.pool import Role
 from database.supervision import beside
 from domain.contact import ChannelName
@@ -81,6 +80,9 @@ class Front:
         packages: tuple[str, ...] = ("channels.web", *PACKAGES, RECEIPTS, REGISTER, "channels.agency_api")
         if simulated is not None:
             packages = (*packages, "channels.simulator")
+        push = next((one.tickets for one in channels.channels if isinstance(one, WebPushChannel)), None)
+        if push is not None:
+            packages = (*packages, WEB_PUSH)
         assets = Assets((*packages, CONSOLE))
         pages = Pages(
             assets=assets,
@@ -89,9 +91,6 @@ class Front:
             offers=offers(sends_sms=sends_sms),
             more={"push": push} if push else {},
         )
-        push = next((one.tickets for one in channels.channels if isinstance(one, WebPushChannel)), None)
-        if push is not None:
-            packages = (*packages, WEB_PUSH)
         self._visitors = Visitors(core.seal, _proxies(settings))
         self._corner = CitizensCorner(
             core,
