@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from cache.limits import Limit, Limits
 from domain.errors import TryLater
 
 MOST_WAIT = 1.5  # seconds a message waits here for its turn; one whose turn is further off goes back into the queue
@@ -24,13 +25,16 @@ class _Chat:
 
 
 class ChatPace:
-    """Turns of each chat in this process, one at a time, `spacing` seconds after the one before was over.
+    """Turns of each chat, one at a time, `spacing` seconds after the one before was over.
 
-    After its end, not its beginning: however long a call is on its way, the platform sees them no closer.
+    After its end, not its beginning: however long a call is on its way, the platform sees them no closer. With
+    `limits`, turns are counted among all processes too, from beginning to beginning.
     """
 
-    def __init__(self, spacing: float) -> None:
+    def __init__(self, spacing: float, limits: Limits | None = None, *, name: str = "chat") -> None:
         self._spacing = spacing
+        self._limits = limits if spacing > 0 else None
+        self._limit = Limit(name=f"{name}-chat", count=1, period=timedelta(seconds=max(spacing, 0.001)), burst=1)
         self._chats: dict[str, _Chat] = {}
 
     @asynccontextmanager
@@ -56,12 +60,22 @@ class ChatPace:
             if pause > MOST_WAIT:
                 raise self._put_back(state)
             await asyncio.sleep(max(0.0, pause))
+            await self._turn_among_all(chat, state)
             try:
                 yield
             finally:
                 state.free = max(state.free, time.monotonic() + self._spacing)
         finally:
             state.turn.release()
+
+    async def _turn_among_all(self, chat: str, state: _Chat) -> None:
+        """Raises `TryLater` when another process has just written there."""
+        if self._limits is None:
+            return
+        verdict = await self._limits.take(self._limit, chat)
+        if not verdict.allowed:
+            state.free = max(state.free, time.monotonic() + verdict.retry_after)
+            raise self._put_back(state)
 
     def _put_back(self, state: _Chat) -> TryLater:
         now = time.monotonic()

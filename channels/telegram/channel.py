@@ -20,6 +20,7 @@ from aiohttp import web
 from telegram import InlineKeyboardMarkup, Update, WebhookInfo
 from telegram.constants import MessageLimit
 
+from cache.limits import Limits
 from channels.channel import IGNORED, Heard
 from channels.chat_pace import ChatPace
 from channels.hook_secrets import is_one_of, secrets_of
@@ -70,6 +71,7 @@ class TelegramChannel:
         heard: Heard,
         public_url: str,
         clock: Callable[[], datetime] = utc_now,
+        limits: Limits | None = None,
     ) -> None:
         token = _TOKEN.fullmatch(settings.token or "")
         if token is None:
@@ -83,7 +85,7 @@ class TelegramChannel:
         self._public_url = public_url
         self._heard = heard
         self._clock = clock
-        self._pace = ChatPace(settings.chat_spacing)
+        self._pace = ChatPace(settings.chat_spacing, limits, name=self.name)
         self._offset = 0
         # Telegram delivers to https only. Where it cannot deliver, the role `bot` fetches.
         reachable = self._secrets and public_url.startswith("https://")

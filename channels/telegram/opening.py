@@ -36,7 +36,9 @@ class TelegramSettings:
 def _make(settings: TelegramSettings, around: Surroundings) -> "TelegramChannel":
     from channels.telegram.channel import TelegramChannel  # noqa: PLC0415 - see above
 
-    return TelegramChannel(settings, http=around.http, heard=around.heard, public_url=around.public_url)
+    return TelegramChannel(
+        settings, http=around.http, heard=around.heard, public_url=around.public_url, limits=around.limits
+    )
 
 
 def _is_person(address: str) -> bool:

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from cache.limits import Limits
+from cache.redis_connection import open_redis
 from channels import chat_pace
 from channels.chat_pace import ChatPace
 from domain.errors import TryLater
+from lookup.sealing import Seal
 
 
 async def test_one_chat_waits_and_others_do_not() -> None:
@@ -89,3 +92,17 @@ async def test_chats_whose_turn_has_passed_are_forgotten(monkeypatch: pytest.Mon
 async def _write(pace: ChatPace, chat: str = "an") -> None:
     async with pace.turn(chat):
         pass
+
+
+async def test_two_processes_write_to_one_chat_in_turn(redis_url: str, seal: Seal) -> None:
+    async with open_redis(redis_url) as redis:
+        first, second = (ChatPace(0.5, Limits(redis, seal)) for _ in range(2))
+        async with first.turn("5"):
+            pass
+        with pytest.raises(TryLater) as refused:
+            async with second.turn("5"):
+                pass
+        assert refused.value.after is not None
+        assert timedelta(seconds=0.1) < refused.value.after < timedelta(seconds=1.5)
+        async with second.turn("6"):
+            pass
