@@ -133,12 +133,12 @@ class Conversation:
     async def _asked(self, said: Said, typed: Typed) -> Turn | None:
         """The turn, if `said` answers what we asked last; a command spelled right is no answer."""
         asked = said.remembered.asked
-        if self._by_number and not typed.sure and (turn := await self._by_number.answered(said)):
-            return turn
         if asked is Asked.FEEDBACK and typed.verb is Verb.THANKS and typed.rest:
             return await self._complaining.asked_text(said, said.text)
         if typed.sure and typed.verb is not Verb.LOOK_UP:
             return None
+        if self._by_number and (turn := await self._by_number.answered(said)):
+            return turn
         match asked:
             case Asked.YES_TO_FEEDBACK if (yes := yes_or_no(said.text)) is not None:
                 return await self._complaining.decided(said, yes=yes)

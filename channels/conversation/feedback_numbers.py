@@ -74,8 +74,8 @@ def number_and_words(text: str) -> tuple[str, str] | None:
     found = _ANYWHERE.search(text)
     if found is None:
         return None
-    words = f"{text[: found.start()]} {text[found.end() :]}".strip(_EDGES)
-    return f"PA-{found[1]}-{found[2]}", words
+    beside = (text[: found.start()].strip(_EDGES), text[found.end() :].strip(_EDGES))
+    return f"PA-{found[1]}-{found[2]}", " ".join(words for words in beside if words)
 
 
 class ByNumber:
