@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -29,7 +29,7 @@ from channels.sms.received import received
 from channels.sms.segments import fits_gsm7
 from domain.civil_time import utc_now
 from domain.contact import ChannelName
-from domain.errors import InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
+from domain.errors import CannotTell, InDoubt, Malformed, ServiceError, TryLater, Unauthenticated, Undeliverable
 from domain.message import DeliveryState, HandedOver, Incoming, Outgoing
 from notifications.reports import Reports
 from pages.requests import small_body
@@ -68,7 +68,8 @@ class VonageSettings(SendingSettings):
     """MOTMA_VONAGE_…; off until `signature_secret` is set, which may be `new,old`.
 
     `signature_method` is sha256 or sha512, as set in Vonage's dashboard; `sender` are our numbers and names,
-    comma-separated, the default first; `send_by` chooses the API that sends, if it is not this one.
+    comma-separated, the default first; `send_by` chooses the API that sends, if it is not this one. `reports_url` is
+    that of the Reports API (https://api.nexmo.com), which is paid for: with it Vonage is asked about what is in doubt.
     """
 
     api_key: str | None = None
@@ -77,6 +78,7 @@ class VonageSettings(SendingSettings):
     signature_method: str = "sha256"
     sender: str | None = None
     send_by: SendBy = SendBy.SMS
+    reports_url: str | None = None
     api_url: str = API_URL
 
 
@@ -91,6 +93,19 @@ class Sent(msgspec.Struct, frozen=True):
     """The answer to a message sent."""
 
     messages: tuple[SentPart, ...]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One message as the Reports API knows it."""
+
+    message_id: str | None = None
+    client_ref: str | None = None
+
+
+class Records(msgspec.Struct, frozen=True):
+    """The messages of a time, as many as one answer holds."""
+
+    records: tuple[Record, ...]
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -231,6 +246,7 @@ class VonageChannel(VonageHooks, SmsGateway):
         required("Vonage", MOTMA_VONAGE_API_SECRET=settings.api_secret, MOTMA_VONAGE_SENDER=self.senders)
         self._api_secret = settings.api_secret or ""
         self._api = settings.api_url.rstrip("/")
+        self._reports_api = (settings.reports_url or "").rstrip("/")
         self._status_url = f"{public_url.rstrip('/')}/webhooks/vonage/status"
         self._http = http
 
@@ -250,6 +266,31 @@ class VonageChannel(VonageHooks, SmsGateway):
         }
         return _handed_over(await call_once(self._http, "POST", f"{self._api}/sms/json", data=form))
 
+    async def find(self, message: Outgoing, since: datetime) -> HandedOver | None:
+        """The message under our own id (Reports API, "Load records synchronously"). Raises `CannotTell` without it."""
+        if not self._reports_api:
+            raise CannotTell("MOTMA_VONAGE_REPORTS_URL is not set.")
+        answer = await call_once(
+            self._http,
+            "GET",
+            f"{self._reports_api}/v2/reports/records",
+            params={
+                "account_id": self._api_key,
+                "product": "SMS",
+                "direction": "outbound",
+                "to": message.to.address.removeprefix("+"),
+                "date_start": _written(since - MOST_AHEAD),
+                "date_end": _written(self._clock() + MOST_AHEAD),
+            },
+            headers=basic(self._api_key, self._api_secret),
+        )
+        if answer.status != 200:
+            raise TryLater(f"Vonage answers {answer.status} when it is asked.", after=answer.retry_after)
+        for one in json_as(Records, answer.body).records:
+            if one.client_ref == str(message.message_id):
+                return HandedOver(provider_id=one.message_id)
+        return None
+
     async def examine(self) -> str:
         """The account's balance."""
         answer = await call_once(
@@ -263,6 +304,10 @@ class VonageChannel(VonageHooks, SmsGateway):
                 f"Vonage answers {answer.status}: check MOTMA_VONAGE_API_KEY and MOTMA_VONAGE_API_SECRET."
             )
         return f"balance {json_as(Balance, answer.body).value} EUR"
+
+
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def _fields(request: web.Request) -> Mapping[str, str] | None:

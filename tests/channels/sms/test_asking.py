@@ -22,6 +22,7 @@ SENT_AT = datetime(2026, 11, 20, 3, tzinfo=UTC)
 TEXT = "Ho so H05.16-261102-0001: dung han"
 BY_NAME = {str(provider): provider for provider in PROVIDERS}
 ASKED = ("twilio", "infobip")
+BY_ID = ("vonage",)
 
 
 def message(**more: Any) -> Outgoing:  # noqa: ANN401 - any field
@@ -123,10 +124,30 @@ async def test_a_question_without_an_answer_says_nothing(name: str, around: Arou
             await asked_of(name, around).find(message(), SENT_AT)
 
 
-@pytest.mark.parametrize("at", [provider for provider in PROVIDERS if str(provider) not in ASKED], ids=str)
+@pytest.mark.parametrize("at", [provider for provider in PROVIDERS if str(provider) not in (*ASKED, *BY_ID)], ids=str)
 async def test_the_others_cannot_be_asked(at: Provider, around: Around) -> None:
     around.api_url = "http://127.0.0.1:9"
     assert not isinstance(at.opened(around), Asked)
+
+
+async def test_vonage_is_asked_for_our_own_id_where_its_reports_are_paid_for(around: Around) -> None:
+    async with listing(around) as provider:
+        gateway = BY_NAME["vonage"].opened(around, reports_url=around.api_url)
+        assert isinstance(gateway, Asked)
+        provider.answer = {
+            "records": [{"message_id": "a", "client_ref": "16"}, {"message_id": "b", "client_ref": "17"}]
+        }
+        assert await gateway.find(message(), SENT_AT) == HandedOver(provider_id="b")
+        provider.answer = {"records": [{"message_id": "a"}]}
+        assert await gateway.find(message(), SENT_AT) is None
+        query = provider.asked[0].query
+        assert (query["product"], query["to"]) == ("SMS", "84901234567")
+        assert query["date_start"] <= "2026-11-20T03:00:00Z"
+        provider.status = 402
+        with pytest.raises(TryLater):
+            await gateway.find(message(), SENT_AT)
+    with pytest.raises(CannotTell):
+        await asked_of("vonage", around).find(message(), SENT_AT)
 
 
 class KnowingMouth(Mouth):
