@@ -30,7 +30,7 @@ SETTINGS = {
 SILENT_OF, LOST_OF = 20, 100  # one of so many is taken without an answer; one of so many does not arrive
 MOST_TWICE = 0.001
 NEVER = 3600.0
-DRAIN_SECONDS = 200.0
+DRAIN_SECONDS = 200.0  # and a second for every twenty that wait
 OVER = "UPDATE message SET run_at = now() WHERE state = 20 RETURNING id"
 WAITING = "SELECT count(*) AS n FROM message WHERE state <= 20"
 DOUBTED = "SELECT count(*) AS n FROM message WHERE doubts > 0"
@@ -141,9 +141,9 @@ async def _notices(rig: Rig, sends: int) -> None:
 
 
 async def _drained(rig: Rig, evidence: Evidence, *, hurry: bool) -> None:
-    began = time.monotonic()
+    began, longest = time.monotonic(), DRAIN_SECONDS + (await rig.query(WAITING))[0]["n"] / 20
     while left := (await rig.query(WAITING))[0]["n"]:
-        if time.monotonic() - began > DRAIN_SECONDS:
+        if time.monotonic() - began > longest:
             evidence.expect(holds=False, said=f"{left} messages never ended")
             return
         if hurry:
