@@ -15,6 +15,7 @@ from channels.web.devices.wishes import PhoneWishes
 from channels.web.feedback.form_pages import FormPages
 from channels.web.feedback.number_pages import NumberPages
 from channels.web.scan.page import ScanPage
+from channels.web.seen import SeenOnPages
 from channels.web.widget.script import Widget
 from pages.rendering import Pages
 from pages.visitors import Visitors
@@ -71,6 +72,7 @@ class CitizensCorner:
             limits=core.limits,
             secure=secure,
             sms_number=sms_number,
+            seen=SeenOnPages(core.database, core.seal),
         )
         self._form = FormPages(
             core.database,

@@ -27,6 +27,7 @@ from channels.web.access_log import AccessLog
 from channels.web.duties import Duties
 from channels.web.front_door import FrontDoor
 from channels.web.pages import WebPages
+from channels.web.seen import SeenOnPages
 from channels.web.widget.script import Widget
 from channels.web_push.channel import WebPushChannel
 from channels.web_push.tickets import PACKAGE as WEB_PUSH
@@ -112,6 +113,7 @@ class Front:
             watch=core.dossiers.watch,
             sms_number=sms_number,
             numbers=self._corner.numbers,
+            seen=SeenOnPages(core.database, core.seal),
         )
         ways = ways_to_ask(settings, sms_number=sms_number)
         self._slips = receipt_pages(core, pages, ways)

@@ -3,6 +3,7 @@
 from channels.receipts.pages import ReceiptPages
 from channels.receipts.printing import Printing
 from channels.receipts.slip import WaysToAsk
+from channels.web.seen import SeenOnPages
 from domain.civil_time import utc_now
 from pages.rendering import Pages
 from service.settings import Settings
@@ -25,4 +26,11 @@ def printing(core: Core, ways: WaysToAsk) -> Printing:
 
 def receipt_pages(core: Core, pages: Pages, ways: WaysToAsk) -> ReceiptPages:
     """The pages a slip leads to."""
-    return ReceiptPages(pages=pages, desk=core.desk, keys=core.receipts, registry=core.registry, ways=ways)
+    return ReceiptPages(
+        pages=pages,
+        desk=core.desk,
+        keys=core.receipts,
+        registry=core.registry,
+        ways=ways,
+        seen=SeenOnPages(core.database, core.seal),
+    )

@@ -13,6 +13,7 @@ from channels.receipts.feed import CACHING, CONTENT_TYPE, etag, feed
 from channels.receipts.layout import a5
 from channels.receipts.painting import svg
 from channels.receipts.slip import CHECK_PATH, WaysToAsk, slip
+from channels.web.seen import SeenOnPages
 from channels.web.views import answer_view
 from lookup.disclosure import Answer
 from lookup.receipt_tokens import ReceiptKeys
@@ -39,7 +40,17 @@ class Desk(Protocol):
 class ReceiptPages:
     """Routes of the pages. What proves a right is never part of a query, kept by a browser, or sent as a referrer."""
 
-    def __init__(self, *, pages: Pages, desk: Desk, keys: ReceiptKeys, registry: Registry, ways: WaysToAsk) -> None:
+    def __init__(
+        self,
+        *,
+        pages: Pages,
+        desk: Desk,
+        keys: ReceiptKeys,
+        registry: Registry,
+        ways: WaysToAsk,
+        seen: SeenOnPages | None = None,
+    ) -> None:
+        self._seen = seen
         self._pages = pages
         self._desk = desk
         self._keys = keys
@@ -64,6 +75,8 @@ class ReceiptPages:
         answer = await self._desk.with_receipt(token)
         if answer is None:
             return self._not_found(request)
+        if self._seen is not None:
+            await self._seen.by_holder(answer)
         language = self._pages.language(request)
         return self._pages.render(
             request,

@@ -10,6 +10,7 @@ from channels.guesses import GuardedDesk, ProofNeeded
 from channels.web.enquiries import LONGEST_PROOF, NotACode, Typed, TypedInstead, answer_to, understood
 from channels.web.feedback.number_pages import NumberPages
 from channels.web.live import Streams
+from channels.web.seen import SeenOnPages
 from channels.web.views import answer_view, wait_words
 from domain.dossier import PublicDossier
 from domain.errors import NotFound, TooMany, Unavailable
@@ -48,6 +49,7 @@ class WebPages:
         visitors: Visitors,
         sms_number: str | None,
         numbers: NumberPages | None = None,
+        seen: SeenOnPages | None = None,
     ) -> None:
         self._pages = pages
         self._assets = assets
@@ -56,6 +58,7 @@ class WebPages:
         self._visitors = visitors
         self._sms_number = sms_number
         self._numbers = numbers
+        self._seen = seen
         self._streams = Streams()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -124,6 +127,8 @@ class WebPages:
             return self._not_found(request, typed, with_proof=True)
         except ProofNeeded as refusal:
             return self._proof_needed(request, typed, refusal)
+        if self._seen is not None:
+            await self._seen.by_holder(answer)
         return self._answer(request, answer, proof_missing=not proof)
 
     async def _by_number(self, request: web.Request, number: str, proof: str | None) -> web.Response:

@@ -11,6 +11,7 @@ from cache.limits import Limit, Limits
 from channels.sms.numbers import is_mobile, sender_address
 from channels.web.devices.proofs import CODE_DIGITS, CODE_EXPIRY, DEVICE_EXPIRY, PhoneProofs
 from channels.web.devices.wishes import PhoneWishes
+from channels.web.seen import SeenOnPages
 from channels.web.views import answer_view
 from domain.contact import shown
 from domain.errors import NotFound, TooMany
@@ -48,7 +49,9 @@ class DevicePages:
         limits: Limits,
         secure: bool,
         sms_number: str | None,
+        seen: SeenOnPages,
     ) -> None:
+        self._seen = seen
         self._proofs = proofs
         self._wishes = wishes
         self._desk = desk
@@ -179,6 +182,7 @@ class DevicePages:
     async def _listed(self, request: web.Request, phone: str) -> web.Response:
         language = self._pages.language(request)
         answers = await self._desk.registered(phone, MOST_LISTED)
+        await self._seen.on_device(answers, phone)
         wishes = await self._wishes.of(phone, [answer.code for answer in answers])
         return self._render(
             request,

@@ -17,6 +17,7 @@ from channels.web.access_log import AccessLog
 from channels.web.chat.channel import WebChat
 from channels.web.duties import Duties
 from channels.web.pages import WebPages
+from channels.web.seen import SeenOnPages
 from channels.web.widget.script import Widget
 from channels.web_push.channel import WebPushChannel
 from channels.web_push.tickets import PACKAGE as WEB_PUSH_PAGES
@@ -93,6 +94,7 @@ async def open_corner(
         visitors=visitors,
         sms_number=OUR_NUMBER,
         numbers=corner.numbers,
+        seen=SeenOnPages(core.database, core.seal),
     )
     log, app = AccessLog(written.extend), web.Application()
     Duties(
