@@ -6,7 +6,6 @@ import structlog
 
 from database.pool import DATABASE_AWAY, Database, Role
 from domain.contact import ChannelName, Contact
-from domain.errors import ServiceError
 from lookup.disclosure import Answer
 from lookup.sealing import Seal
 from notifications.shown import ShownDossiers
@@ -36,5 +35,5 @@ class SeenOnPages:
         try:
             async with self._database.connection(Role.WORKER) as connection:
                 await self._shown.note_waiting(connection, {answer.code: answer.as_of for answer in answers}, to)
-        except (*DATABASE_AWAY, ServiceError) as error:
+        except DATABASE_AWAY as error:
             log.warning("not noted as seen", error=type(error).__qualname__)
