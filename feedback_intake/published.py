@@ -14,6 +14,7 @@ from domain.civil_time import civil_day, start_of_day
 from domain.errors import Unavailable
 from feedback_intake.chain import PARTS, Record, line, stamp
 from feedback_intake.checkpoints import Checkpoint, checkpoints
+from feedback_intake.filed_by_systems import Asked, published_numbers
 from feedback_intake.filing import FeedbackKind
 from feedback_intake.moves import CaseState
 from feedback_intake.rates import OfficeFigures, figures_of
@@ -139,6 +140,18 @@ class Reading:
         return Found(
             entries=[_published(row) for row in rows], before=numbers[most - 1] if len(numbers) > most else None
         )
+
+    async def filed(self, asked: Asked, *, since: date, until: date) -> list[Published]:
+        """Entries by the day they were filed, the newest first: as Open311 asks for them."""
+        async with self._connection() as connection:
+            numbers = await published_numbers(connection, asked, since=since, until=until)
+            rows = {row["n"]: _published(row) for row in await connection.fetch(SHOWN, numbers)}
+        return [rows[n] for n in numbers]
+
+    async def ones(self, numbers: Sequence[int]) -> list[Published]:
+        """These entries, as far as they are there; the newest first."""
+        async with self._connection() as connection:
+            return [_published(row) for row in await connection.fetch(SHOWN, numbers)]
 
     async def entry(self, n: int) -> Published | None:
         """One entry, also one that was replaced or removed."""

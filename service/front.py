@@ -117,7 +117,9 @@ class Front:
         )
         ways = ways_to_ask(settings, sms_number=sms_number)
         self._slips = receipt_pages(core, pages, ways)
-        self._register = PublicRegister(core, pages, url=settings.url)
+        self._register = PublicRegister(
+            core, pages, feedback=feedback, visitors=self._visitors, url=settings.url
+        )
         self._console = open_console(settings, core, assets=assets, visitors=self._visitors)
         self._agencies = self._agency_api(pages, ways, one_by_one)
         self._lookup = PublicLookup(

@@ -6,14 +6,21 @@ from collections.abc import Iterable
 import structlog
 from aiohttp import web
 
+from channels.agency_api.callers import Callers
+from channels.open311.api import Open311
+from channels.open311.filing import Post
+from channels.open311.reading import ServiceRequests
 from channels.web.register.asking import Asking
 from channels.web.register.files import RegisterFiles
 from channels.web.register.pages import RegisterPages
 from database.pool import Role
 from feedback_intake.checkpoints import Checkpoints
+from feedback_intake.filed_by_systems import FiledBySystems
 from feedback_intake.published import Reading
 from feedback_intake.rates import refresh_figures
 from pages.rendering import Pages
+from pages.visitors import Visitors
+from service.feedback import FeedbackService
 from service.wiring import Core
 
 log = structlog.get_logger()
@@ -29,17 +36,33 @@ def register_pages(core: Core, pages: Pages, *, url: str) -> RegisterPages:
     return RegisterPages(pages=pages, reading=reading, asking=asking, files=files)
 
 
+def open311(core: Core, feedback: FeedbackService, *, visitors: Visitors, url: str) -> Open311:
+    """GeoReport v2 over the same cases."""
+    filed = FiledBySystems(core.seal)
+    return Open311(
+        callers=Callers(core.database, core.limits, visitors),
+        requests=ServiceRequests(core.database, Reading(core.database), filed, feedback.numbers, feedback.office),
+        post=Post(core.database, feedback.filing, filed, feedback.budget, core.registry),
+        filed=filed,
+        database=core.database,
+        registry=core.registry,
+        visitors=visitors,
+        url=url,
+    )
+
+
 class PublicRegister:
     """All that the public finds of published feedback. Run `keep` beside it."""
 
-    def __init__(self, core: Core, pages: Pages, *, url: str) -> None:
+    def __init__(self, core: Core, pages: Pages, *, feedback: FeedbackService, visitors: Visitors, url: str) -> None:
         """`url` is where we are."""
         self._core = core
         self._pages = register_pages(core, pages, url=url)
+        self._open311 = open311(core, feedback, visitors=visitors, url=url)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every page and file."""
-        return self._pages.routes()
+        return [*self._pages.routes(), *self._open311.routes()]
 
     async def keep(self) -> None:
         """Yesterday's checkpoint as soon as the day is over, and figures once an hour; for ever.

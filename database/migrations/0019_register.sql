@@ -64,6 +64,7 @@ create table register_entry (
 );
 create index register_entry_newest on register_entry (kind, on_time, n) where listed;
 create index register_entry_agency on register_entry (agency_id, kind, on_time, n) where listed;
+create index register_entry_filed on register_entry (filed_on, n) where listed;
 create index register_entry_day on register_entry (published_at, n);
 create index register_entry_case on register_entry (case_id, n);
 create index register_entry_words on register_entry using gin (words) with (fastupdate = off) where listed;
@@ -89,11 +90,19 @@ create table register_figure (
     controller_content bigint not null
 );
 
+-- Feedback that a program filed with its key (Open311): the key reads it again. `token` is asked for its number.
+create table feedback_by_key (
+    feedback_id bigint primary key references feedback,
+    api_key_id text not null references api_key,
+    token text not null unique
+);
+create index feedback_by_key_key on feedback_by_key (api_key_id, feedback_id);
+
 do $$
 declare
     name text;
 begin
-    foreach name in array array['register_record', 'register_head', 'register_checkpoint', 'register_entry', 'register_figure'] loop
+    foreach name in array array['feedback_by_key', 'register_record', 'register_head', 'register_checkpoint', 'register_entry', 'register_figure'] loop
         execute format('alter table %I enable row level security', name);
         execute format('alter table %I force row level security', name);
         execute format('create policy work on %I to motma_worker using (true)', name);
@@ -123,7 +132,7 @@ grant insert on register_record to motma_app, motma_worker;
 grant select, insert on register_entry to motma_app;
 grant update (replaced_by, removed_at, question, question_salt, answer, answer_salt, name, name_salt, words) on register_entry
     to motma_app, motma_worker;
-grant insert on register_checkpoint to motma_worker;
+grant insert on register_checkpoint, feedback_by_key to motma_worker;
 grant insert, update, delete on register_figure to motma_worker;
 
 -- migrate:down
