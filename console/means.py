@@ -8,6 +8,7 @@ from cache.limits import Limits
 from console.audit import Audit
 from console.drafts import Drafts
 from console.elsewhere import Elsewhere
+from console.entering import Entering
 from console.passkeys import Passkeys
 from console.passwords import Passwords
 from console.sessions import Sessions
@@ -37,6 +38,7 @@ class Means:
     writer: DossierWriter
     ladder: Ladder
     apologies: Apologies
+    entering: Entering
     pages: Pages
     visitors: Visitors
     audit: Audit

@@ -6,6 +6,7 @@ from console.pages import (
     apologies,
     calendar,
     dossiers,
+    entry,
     keys,
     notices,
     operation,
@@ -20,6 +21,7 @@ from console.pages import (
 PLACES: tuple[Page, ...] = (
     start.PAGE,
     dossiers.PAGE,
+    entry.PAGE,
     apologies.PAGE,
     reference.OFFICES,
     reference.PROCEDURES,

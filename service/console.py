@@ -20,6 +20,8 @@ from pages.assets import Assets
 from pages.rendering import Pages
 from pages.visitors import Visitors
 from service.commands.quarantine import replay_all
+from service.entering import DossierEntry
+from service.receipts import printing, ways_to_ask
 from service.settings import Settings, SettingsError
 from service.wiring import Core
 
@@ -46,6 +48,7 @@ def open_console(
         writer=core.writer,
         ladder=core.ladder,
         apologies=core.apologies,
+        entering=DossierEntry(core, printing(core, ways_to_ask(settings, sms_number=settings.sms_number))),
         pages=Pages(assets=assets, secure=secure, packages=packages),
         visitors=visitors,
         audit=Audit(core.seal),

@@ -10,32 +10,9 @@ from channels.agency_api.portal_messages import portal_time
 from domain.civil_time import CIVIL_ZONE
 from domain.errors import Invalid
 from domain.vietnamese import clean, folded
+from lookup.field_dictionary import FIELDS, FieldKind
 
-_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "code": ("mã hồ sơ", "mã số hồ sơ", "số hồ sơ", "mahoso"),
-        "reference": ("số biên nhận", "sobiennhan", "mã biên nhận"),
-        "procedure.code": ("mã tthc", "mã thủ tục", "mã thủ tục hành chính", "matthc"),
-        "procedure.name": ("tên tthc", "tên thủ tục", "thủ tục", "tên thủ tục hành chính", "tentthc"),
-        "receiving_agency": ("cơ quan tiếp nhận", "đơn vị tiếp nhận", "mã cơ quan", "mã đơn vị", "madinhdanhdv"),
-        "resolving_agency": ("cơ quan giải quyết", "đơn vị giải quyết"),
-        "filing_channel": ("kênh thực hiện", "hình thức nộp", "hình thức tiếp nhận", "kenhthuchien"),
-        "applicant.name": ("chủ hồ sơ", "họ tên", "họ và tên", "người nộp", "tên chủ hồ sơ", "chuhoso"),
-        "applicant.phone": ("số điện thoại", "điện thoại", "sđt", "sodienthoai"),
-        "applicant.email": ("email", "e-mail", "thư điện tử"),
-        "applicant.kind": ("loại đối tượng", "đối tượng"),
-        "secret": ("mã tra cứu",),
-        "received_at": ("ngày tiếp nhận", "ngày nhận", "ngaytiepnhan"),
-        "due_at": ("ngày hẹn trả", "hẹn trả", "hạn trả", "hạn giải quyết", "ngayhentra"),
-        "status": ("trạng thái", "tình trạng", "trạng thái hồ sơ", "trangthaihoso"),
-        "status_at": ("ngày trạng thái", "thời điểm trạng thái", "ngày cập nhật", "ngày chuyển trạng thái"),
-        "finished_at": ("ngày kết thúc xử lý", "ngày xử lý xong", "ngày hoàn thành", "ngayketthucxuly"),
-        "delivered_at": ("ngày trả", "ngày trả kết quả", "ngaytra"),
-        "asked_of_applicant": ("yêu cầu bổ sung", "nội dung bổ sung"),
-        "note": ("ghi chú", "ghichu"),
-    }
-)
-_TIMES = frozenset({"received_at", "due_at", "status_at", "finished_at", "delivered_at"})
+_TIMES = frozenset(field.name for field in FIELDS if field.kind is FieldKind.TIME)
 _NESTED = frozenset({"applicant", "procedure"})
 # The national names of the ten statuses, and short forms seen in offices' own lists.
 _STATUSES = MappingProxyType(
@@ -72,7 +49,11 @@ def _key(header: str) -> str:
 
 
 _FIELD_OF = MappingProxyType(
-    {_key(name): field for field, names in _NAMES.items() for name in (field, field.replace(".", " "), *names)}
+    {
+        _key(spelling): field.name
+        for field in FIELDS
+        for spelling in (field.name, field.name.replace(".", " "), *field.spellings)
+    }
 )
 
 

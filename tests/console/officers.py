@@ -9,7 +9,7 @@ from html import unescape
 from pathlib import Path
 
 from aiohttp import ClientResponse, ClientSession, CookieJar, web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestServer, unused_port
 from prometheus_client import CollectorRegistry
 
 from cache.limits import Limit
@@ -144,9 +144,11 @@ async def open_house(
     *,
     production: bool = False,
     elsewhere: ElsewhereSettings | None = None,
-    url: str = "http://127.0.0.1:8080",
+    url: str = "http://127.0.0.1:{port}",
 ) -> AsyncIterator[House]:
-    """The console under the duties of the whole site, on a port of its own."""
+    """The console under the duties of the whole site, on a port of its own, which `url` may name as `{port}`."""
+    port = unused_port()
+    url = url.format(port=port)
     env = Environment.PRODUCTION if production else Environment.DEVELOPMENT
     settings = Settings(env=env, data_dir=Path("unused"), public_url=url)
     assets, visitors = Assets((PACKAGE,)), Visitors(core.seal)
@@ -165,9 +167,9 @@ async def open_house(
         problem_page=console.problem,
     ).install(app)
     app.add_routes([*assets.routes(), *console.routes()])
-    server = TestServer(app)
+    server = TestServer(app, port=port)
     await server.start_server()
-    house = House(core=core, console=console, url=str(server.make_url("")).rstrip("/"))
+    house = House(core=core, console=console, url=url)
     yield house
     for browser in house.browsers:
         await browser.http.close()
