@@ -35,9 +35,10 @@ _MUTED = """EXISTS (SELECT FROM subscription s
 _STOPPED = """(EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = m.person_digest)
     OR EXISTS (SELECT FROM subscription s
                 WHERE s.dossier_id = m.dossier_id AND s.contact_digest = m.person_digest AND s.state = 'muted'))"""
+# What the clock brings changes no version: it was seen only by who looked since then.
 _SHOWN = """EXISTS (SELECT FROM shown w
                      WHERE w.contact_digest IN ({m}.contact_digest, {m}.person_digest) AND w.dossier_id = {m}.dossier_id
-                       AND w.version >= {m}.version)"""
+                       AND w.version >= {m}.version AND ({m}.kind <> 'deadline' OR w.shown_at >= {m}.created_at))"""
 # When a person who was sent $8 notices in 24 hours may have one more; null for all others. What waits to be sent before
 # this one counts as sent, each dossier once, for a newer notice takes the place of an older one. The first look keeps
 # it cheap: few people have had so many notices of late.

@@ -225,7 +225,7 @@ class DeadlineWatch:
             if place is None:
                 await connection.execute(BEGIN, APOLOGIES, await _now(connection, None))
                 return False
-            given = await self._drafts.give_automatic(connection, self._how.batch)
+            given = await self._drafts.give_automatic(connection, self._how.batch // 4)
             after = await self._drafts.lapse(connection, place["dossier_id"], self._how.batch)
             rest = self._how.rest if given else self._how.look
             await connection.execute(MOVE, APOLOGIES, place["now"], after, rest)

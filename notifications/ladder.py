@@ -94,7 +94,7 @@ CLIMB = f"""
                             WHERE s.dossier_id = d.id AND s.contact_digest = d.phone_digest AND s.state = 'muted')
            AND NOT EXISTS (SELECT FROM shown w
                             WHERE w.contact_digest IN (e.contact_digest, e.person_digest) AND w.dossier_id = d.id
-                              AND w.version >= e.version)
+                              AND w.version >= e.version AND (e.kind <> 'deadline' OR w.shown_at >= e.created_at))
            AND NOT EXISTS (SELECT FROM message n
                             WHERE n.dossier_id = d.id AND n.id > e.id AND n.kind IN ('status_changed', e.kind)
                               AND d.phone_digest IN (n.contact_digest, n.person_digest) AND n.state <> 61)

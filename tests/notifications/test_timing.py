@@ -267,6 +267,26 @@ async def test_a_deadline_is_told_once_however_often_the_clock_strikes(
         await office.outbox.announce_deadline(worker, EventKind.MOVED_ON, deadlines)
 
 
+@pytest.mark.parametrize(("seen", "state"), [("1 day", DeliveryState.HANDED_OVER), ("-1 second", SUPERSEDED)])
+async def test_what_a_day_brings_was_seen_only_by_who_looked_since(
+    office: Office, worker: Connection, dispatch: Dispatch, seen: str, state: DeliveryState
+) -> None:
+    due = datetime.now(UTC) + timedelta(days=1)
+    dossier = await office.opens(status=Status.PROCESSING, due_at=due)
+    await office.owner.execute(
+        "INSERT INTO shown (contact_digest, dossier_id, version, shown_at)"
+        " SELECT $1, $2, 1, now() - $3::text::interval",
+        office.seal.contact(PHONE),
+        dossier,
+        seen,
+    )
+    deadline = Deadline(dossier, due.astimezone(CIVIL_ZONE).date())
+    await office.outbox.announce_deadline(worker, EventKind.DUE_TOMORROW, [deadline])
+    await office.answers("after it", to=Contact(channel=ChannelName.SMS, address="+84912000222"))
+    await dispatch.once(Phones(), calls=1 if state is SUPERSEDED else 2)
+    assert await office.states() == [state, DeliveryState.HANDED_OVER]
+
+
 async def test_a_deadline_that_is_met_meanwhile_is_not_told(
     office: Office, worker: Connection, dispatch: Dispatch
 ) -> None:
