@@ -14,6 +14,9 @@ from channels.agency_api.admission import items_per_key
 from channels.agency_api.api import AgencyApi
 from channels.channel import Heard
 from channels.code_route import BY_CODE
+from channels.email.channel import EmailChannel
+from channels.email.stopping import PACKAGE as LETTERS
+from channels.email.stopping import StopPages
 from channels.feedback_api import FeedbackLookup
 from channels.guesses import GuardedDesk
 from channels.open_channels import OpenChannels
@@ -84,6 +87,9 @@ class Front:
         push = next((one.tickets for one in channels.channels if isinstance(one, WebPushChannel)), None)
         if push is not None:
             packages = (*packages, WEB_PUSH)
+        letters = next((one.links for one in channels.channels if isinstance(one, EmailChannel)), None)
+        if letters is not None:
+            packages = (*packages, LETTERS)
         assets = Assets((*packages, CONSOLE))
         pages = Pages(
             assets=assets,
@@ -92,6 +98,7 @@ class Front:
             offers=offers(sends_sms=sends_sms),
             more={"push": push} if push else {},
         )
+        self._stops = StopPages(letters, database=core.database, seal=core.seal, pages=pages) if letters else None
         self._visitors = Visitors(core.seal, _proxies(settings))
         self._corner = CitizensCorner(
             core,
@@ -156,6 +163,8 @@ class Front:
             health,
         ):
             app.router.add_routes(part.routes())
+        if self._stops is not None:
+            app.router.add_routes(self._stops.routes())
         if self._simulator is not None:
             app.router.add_routes(self._simulator.routes())
         self._duties.install(app)

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from channels.email.channel import EmailChannel, EmailSettings
+from channels.email.stopping import StopPages
 from database.pool import Database
 from domain.contact import Contact
 from domain.language import Language
@@ -20,6 +21,8 @@ from lookup.sealing import Seal
 from notifications.callbacks.receivers import made_secret
 from notifications.registered_emails import EMAIL
 from notifications.reports import Reports
+from pages.assets import Assets
+from pages.rendering import Pages
 from tests.channels.edge import edge
 
 PUBLIC_URL = "https://motma.example.vn"
@@ -90,9 +93,15 @@ def channel(post: Post, database: Database, seal: Seal) -> EmailChannel:
 
 
 @pytest.fixture
-async def client(channel: EmailChannel) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+async def client(
+    channel: EmailChannel, database: Database, seal: Seal
+) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """Whoever calls its routes."""
-    async with TestClient(TestServer(edge(channel.routes()))) as client:
+    packages = ("channels.web", "channels.email")
+    assets = Assets(packages)
+    pages = Pages(assets=assets, secure=True, packages=packages)
+    stops = StopPages(channel.links, database=database, seal=seal, pages=pages)
+    async with TestClient(TestServer(edge([*channel.routes(), *stops.routes(), *assets.routes()]))) as client:
         yield client
 
 

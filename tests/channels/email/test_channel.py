@@ -54,6 +54,7 @@ async def test_what_is_no_notice_has_a_plain_subject_and_english_words(channel: 
     (letter,) = post.letters
     assert letter["Subject"] == "A message from Một Mã"
     assert letter["Content-Language"] == "en"
+    assert letter["List-Unsubscribe"].endswith("?lang=en>")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ async def stopped(database: Database, seal: Seal) -> list[str]:
 
 def path(channel: EmailChannel) -> str:
     """Where An stops."""
-    return channel.stop_url(AN.address).removeprefix(PUBLIC_URL)
+    return channel.links.url(AN.address, Language.VIETNAMESE).removeprefix(PUBLIC_URL)
 
 
 async def test_opening_the_link_stops_nothing_the_button_does(
@@ -149,7 +150,10 @@ async def test_opening_the_link_stops_nothing_the_button_does(
 ) -> None:
     asked = await client.get(path(channel))
     assert asked.status == 200
-    assert '<form method="post">' in await asked.text()
+    page = await asked.text()
+    assert '<form method="post">' in page
+    assert 'class="site-head"' in page
+    assert "an.nguyen" not in page
     assert await stopped(database, seal) == []
     assert (await client.post(path(channel))).status == 200
     assert await stopped(database, seal) == ["unsubscribe"]
@@ -257,4 +261,4 @@ def test_it_is_off_without_a_server_and_has_no_reports_without_a_secret(database
         database=database,
         public_url=PUBLIC_URL,
     )
-    assert [route.path for route in channel.routes()] == ["/email/stop/{token}"] * 2  # type: ignore[attr-defined]
+    assert list(channel.routes()) == []
