@@ -41,6 +41,7 @@ class SenderAct(StrEnum):
     ADD = "add"  # words: the answer to what was asked, or what came to mind later
     OBJECT = "object"  # it is not solved
     WITHDRAW = "withdraw"
+    READ_BACK = "read_back"  # what was typed from a letter or a call is what was meant
 
 
 def acts_in(state: CaseState, *, may_object: bool) -> tuple[SenderAct, ...]:
@@ -68,6 +69,8 @@ class SenderActs:
         case_id, state = filed["case_id"], CaseState(filed["state"])
         if act is SenderAct.OBJECT:
             await self._cases.move(connection, case_id, Step(move=MoveName.REOPEN, why=words), SENDER)
+        elif act is SenderAct.READ_BACK:
+            await connection.execute(READ_BACK, number)
         elif act is SenderAct.WITHDRAW:
             await self._withdraw(connection, filed["id"], case_id, state, others=filed["others"])
         elif state is CaseState.NEEDS_INFO:
@@ -94,10 +97,6 @@ class SenderActs:
     async def may_publish(self, connection: Connection, number: str, consent: MayPublish) -> None:
         """What may be published from now on; giving it and taking it back are one act each."""
         await connection.execute(CONSENT, number, consent)
-
-    async def read_back(self, connection: Connection, number: str) -> None:
-        """The sender says that what was typed from their letter or call is what they meant."""
-        await connection.execute(READ_BACK, number)
 
     async def prove_reply(self, connection: Connection, number: str, asker: Contact) -> None:
         """Who named the number from the very address it was filed with: that address is theirs, for whoever typed it

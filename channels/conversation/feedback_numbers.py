@@ -43,6 +43,7 @@ _ANYWHERE = re.compile(rf"(?<![0-9A-Za-z]){NUMBER.pattern}(?![0-9])", re.IGNOREC
 _TAIL = re.compile(r"[0-9]{4}")
 _NOT_SOLVED = frozenset({"chua", "no", "khong", "not"})
 _WITHDRAW = frozenset({"rut", "rut lai", "rut phan anh", "withdraw"})
+_RIGHT = frozenset({"dung", "dung roi", "correct"})
 _EDGES = " \t\r\n.,;:!\"'()[]-–"
 
 
@@ -148,6 +149,8 @@ class ByNumber:
                 remember = self._remember(number, proven=True, asked=Asked.OBJECTION)
                 return self._say(said, "number.why_not", remember, number=number)
             return await self._act(said, number, SenderAct.OBJECT, why)
+        if proven.to_read_back and plain in _RIGHT:
+            return await self._act(said, number, SenderAct.READ_BACK, "")
         if SenderAct.ADD in proven.acts and any(c.isalpha() for c in words):
             return await self._act(said, number, SenderAct.ADD, words)
         return self._told(said, found)
@@ -199,6 +202,10 @@ class ByNumber:
         asked = [step.words for step in proven.steps if step.move == "ask"]
         if found.state is CaseState.NEEDS_INFO and asked:
             told.append(WORDS.say(language, "number.asked", words=asked[-1], number=found.number))
+        if proven.to_read_back:
+            told.append(
+                WORDS.say(language, "number.read_back", words=proven.text[:LONGEST_BY_SMS], number=found.number)
+            )
         if proven.answers:
             answer = proven.answers[-1].text
             if said.manner.brief and len(answer) > LONGEST_BY_SMS:

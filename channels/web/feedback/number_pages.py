@@ -139,8 +139,6 @@ class NumberPages:
             return partial(self._ratings.rate_handling, rating=rating)
         if act == "publish" and (consent := form.get("may_publish")) in set(MayPublish):
             return partial(self._acts.may_publish, number=number, consent=MayPublish(consent))
-        if act == "read_back":
-            return partial(self._acts.read_back, number=number)
         raise NotFound("There is no such act.")
 
     async def _found(self, request: web.Request) -> Progress:
