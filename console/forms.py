@@ -1,7 +1,7 @@
 """What an officer typed into a form: fields in NFC, several values of a name kept, within limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -9,8 +9,10 @@ from aiohttp import web
 from domain.errors import Malformed
 from domain.vietnamese import clean
 from pages.requests import small_body
+from pages.uploads import Upload, read_parts
 
 LARGEST = 2 * 1024 * 1024  # bytes: a spreadsheet's rows pasted into a field
+LARGEST_WITH_FILES = 24 * 1024 * 1024
 MOST_FIELDS = 2_000
 GUARD = "form"  # the field that proves a form is ours
 
@@ -20,6 +22,7 @@ class Form:
     """The fields of one form; a missing one reads as empty."""
 
     fields: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, tuple[Upload, ...]] = field(default_factory=dict)
 
     def get(self, name: str) -> str:
         """The first value, cleaned."""
@@ -46,7 +49,13 @@ class Form:
 
 
 async def read_form(request: web.Request) -> Form:
-    """The form a request carries. Raises `TooLarge`, `Malformed`."""
+    """The form a request carries, with files or without. Raises `TooLarge`, `Malformed`."""
+    if request.content_type == "multipart/form-data":
+        typed, files = await read_parts(request, LARGEST_WITH_FILES)
+        return Form(
+            {name: tuple(values) for name, values in typed.items()},
+            {name: tuple(sent) for name, sent in files.items()},
+        )
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType
     body = await small_body(request, LARGEST)

@@ -9,6 +9,7 @@ from console.audit import Audit
 from console.drafts import Drafts
 from console.elsewhere import Elsewhere
 from console.entering import Entering
+from console.feedback_desk import FeedbackDesk
 from console.passkeys import Passkeys
 from console.passwords import Passwords
 from console.sessions import Sessions
@@ -41,6 +42,7 @@ class Means:
     entering: Entering
     pages: Pages
     visitors: Visitors
+    feedback: FeedbackDesk
     audit: Audit
     drafts: Drafts
     passwords: Passwords

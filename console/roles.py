@@ -26,10 +26,13 @@ class Ability(StrEnum):
     DOSSIERS_VIEW = "dossiers.view"
     DOSSIERS_ENTER = "dossiers.enter"
     APOLOGIES_CONFIRM = "apologies.confirm"
+    FEEDBACK_VIEW = "feedback.view"
     FEEDBACK_RECEIVE = "feedback.receive"
     FEEDBACK_HANDLE = "feedback.handle"
     FEEDBACK_APPROVE = "feedback.approve"
     FEEDBACK_OVERSEE = "feedback.oversee"
+    FEEDBACK_FIGURES = "feedback.figures"
+    FEEDBACK_TERMS = "feedback.terms"
     REFERENCE_VIEW = "reference.view"
     CALENDAR_EDIT = "calendar.edit"
     WORDS_MAP = "words.map"
@@ -46,24 +49,27 @@ _A = Ability
 ALLOWS: Mapping[OfficerRole, frozenset[Ability]] = MappingProxyType(
     {
         OfficerRole.CLERK: frozenset(
-            {_A.DOSSIERS_VIEW, _A.DOSSIERS_ENTER, _A.FEEDBACK_RECEIVE, _A.REFERENCE_VIEW},
+            {_A.DOSSIERS_VIEW, _A.DOSSIERS_ENTER, _A.FEEDBACK_VIEW, _A.FEEDBACK_RECEIVE, _A.REFERENCE_VIEW},
         ),
-        OfficerRole.HANDLER: frozenset({_A.DOSSIERS_VIEW, _A.FEEDBACK_HANDLE, _A.REFERENCE_VIEW}),
+        OfficerRole.HANDLER: frozenset({_A.DOSSIERS_VIEW, _A.FEEDBACK_VIEW, _A.FEEDBACK_HANDLE, _A.REFERENCE_VIEW}),
         OfficerRole.APPROVER: frozenset(
-            {_A.DOSSIERS_VIEW, _A.APOLOGIES_CONFIRM, _A.FEEDBACK_APPROVE, _A.REFERENCE_VIEW},
+            {_A.DOSSIERS_VIEW, _A.APOLOGIES_CONFIRM, _A.FEEDBACK_VIEW, _A.FEEDBACK_APPROVE, _A.REFERENCE_VIEW},
         ),
         OfficerRole.HEAD: frozenset(
             {_A.DOSSIERS_VIEW, _A.APOLOGIES_CONFIRM, _A.FEEDBACK_HANDLE, _A.FEEDBACK_APPROVE, _A.REFERENCE_VIEW}
-            | {_A.OPERATION_VIEW, _A.EXPORT},
+            | {_A.FEEDBACK_VIEW, _A.FEEDBACK_FIGURES, _A.FEEDBACK_TERMS, _A.OPERATION_VIEW, _A.EXPORT},
         ),
-        OfficerRole.CONTROLLER: frozenset({_A.DOSSIERS_VIEW, _A.FEEDBACK_OVERSEE, _A.REFERENCE_VIEW, _A.EXPORT}),
+        OfficerRole.CONTROLLER: frozenset(
+            {_A.DOSSIERS_VIEW, _A.FEEDBACK_VIEW, _A.FEEDBACK_OVERSEE, _A.FEEDBACK_FIGURES, _A.REFERENCE_VIEW, _A.EXPORT}
+        ),
         OfficerRole.OPERATOR: frozenset(
             {_A.OPERATION_VIEW, _A.OPERATION_REPLAY, _A.WORDS_MAP, _A.CALENDAR_EDIT, _A.NOTICES_EDIT}
             | {_A.REFERENCE_VIEW},
         ),
         OfficerRole.AUDITOR: frozenset({_A.AUDIT_VIEW, _A.REFERENCE_VIEW, _A.EXPORT}),
         OfficerRole.ADMINISTRATOR: frozenset(
-            {_A.ACCOUNTS_MANAGE, _A.KEYS_MANAGE, _A.NOTICES_EDIT, _A.WORDS_MAP, _A.REFERENCE_VIEW, _A.AUDIT_VIEW},
+            {_A.ACCOUNTS_MANAGE, _A.KEYS_MANAGE, _A.NOTICES_EDIT, _A.WORDS_MAP, _A.REFERENCE_VIEW, _A.AUDIT_VIEW}
+            | {_A.FEEDBACK_TERMS},
         ),
     }
 )

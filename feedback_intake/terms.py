@@ -23,6 +23,13 @@ SET_TERM = """
         ON CONFLICT (agency_id) DO UPDATE SET forward_days = excluded.forward_days, answer_days = excluded.answer_days,
            objection_days = excluded.objection_days, changed_at = now()"""
 
+DEFAULT_TERM = "SELECT t.forward_days, t.answer_days, t.objection_days FROM feedback_term t WHERE t.agency_id IS NULL"
+TERMS_WITHIN = """
+    SELECT t.agency_id, t.forward_days, t.answer_days, t.objection_days
+      FROM agency_reach r JOIN feedback_term t ON t.agency_id = r.agency_id
+     WHERE r.scope_id = $1 ORDER BY t.agency_id"""
+DROP_TERM = "DELETE FROM feedback_term WHERE agency_id = $1"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackTerm:
@@ -58,4 +65,16 @@ async def set_term(connection: Connection, agency_id: int | None, term: Feedback
     await connection.execute(SET_TERM, agency_id, term.forward_days, term.answer_days, term.objection_days)
 
 
-STATEMENTS = (TERM_OF, SET_TERM)
+async def terms_within(connection: Connection, agency_id: int) -> tuple[FeedbackTerm, list[tuple[int, FeedbackTerm]]]:
+    """The default, and what the agency and those below it have of their own, by our id."""
+    default = FeedbackTerm(**await connection.fetchrow(DEFAULT_TERM))
+    rows = [dict(row) for row in await connection.fetch(TERMS_WITHIN, agency_id)]
+    return default, [(row.pop("agency_id"), FeedbackTerm(**row)) for row in rows]
+
+
+async def drop_term(connection: Connection, agency_id: int) -> None:
+    """From now on the agency has the term of the nearest above."""
+    await connection.execute(DROP_TERM, agency_id)
+
+
+STATEMENTS = (TERM_OF, SET_TERM, DEFAULT_TERM, TERMS_WITHIN, DROP_TERM)

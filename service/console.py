@@ -11,6 +11,7 @@ from console.console import Console
 from console.drafts import Drafts
 from console.elsewhere import Elsewhere, ElsewhereSettings
 from console.entrance import BACK
+from console.feedback_desk import FeedbackDesk
 from console.means import Means
 from console.passkeys import Passkeys
 from console.passwords import Passwords
@@ -21,6 +22,7 @@ from pages.rendering import Pages
 from pages.visitors import Visitors
 from service.commands.quarantine import replay_all
 from service.entering import DossierEntry
+from service.feedback import FeedbackService
 from service.receipts import printing, ways_to_ask
 from service.settings import Settings, SettingsError
 from service.wiring import Core
@@ -40,6 +42,7 @@ def open_console(
 ) -> Console:
     """Every page of officers. In development a strong role may be held with a password alone."""
     secure = settings.url.startswith("https://")
+    feedback = FeedbackService.of(core, settings)
     means = Means(
         database=core.database,
         seal=core.seal,
@@ -51,6 +54,15 @@ def open_console(
         entering=DossierEntry(core, printing(core, ways_to_ask(settings, sms_number=settings.sms_number))),
         pages=Pages(assets=assets, secure=secure, packages=packages),
         visitors=visitors,
+        feedback=FeedbackDesk(
+            cases=feedback.cases,
+            filing=feedback.filing,
+            choosing=feedback.choosing,
+            acts=feedback.acts,
+            telling=feedback.telling,
+            outbox=core.outbox,
+            scan=feedback.scan,
+        ),
         audit=Audit(core.seal),
         drafts=Drafts(core.seal),
         passwords=Passwords(),
