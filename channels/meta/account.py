@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
+from channels.meta.approved import FIELDS, Listed, faults
 from channels.meta.events import item_digest
 from channels.meta.graph_api import GraphApi, OutsideWindow
 from channels.meta.settings import PREFIX, MetaSettings
 from channels.meta.templates import Template, templates_of
 from channels.template_kinds import ALL_ELSE
 from domain.civil_time import utc_now
-from domain.errors import Undeliverable
+from domain.errors import Malformed, Undeliverable
 from domain.message import HandedOver, Outgoing
 from lookup.sealing import Seal
 
@@ -78,11 +80,25 @@ class MetaAccount(ABC):
             raise Undeliverable(f"This person was not heard of for a day, and no {self._template_setting} is set.")
         return await self._by_template(message, template)
 
-    def _after_a_day(self) -> str:
-        """What happens then, for the doctor."""
-        names = ", ".join(dict.fromkeys(template.name for template in self._templates.values()))
-        then = f"template {names}" if names else f"nothing: no {self._template_setting}"
-        return f"after a day of silence: {then}"
+    async def _after_a_day(self, owner: str) -> str:
+        """What happens then, for the doctor; `owner` is the node that has the templates, '' where it is not known.
+
+        Raises `Malformed` for templates that Meta would not take as they are set.
+        """
+        templates = list(dict.fromkeys(self._templates.values()))
+        if not templates:
+            return f"after a day of silence: nothing: no {self._template_setting}"
+        found: list[str] = []
+        for template in templates if owner else ():
+            told = await self._graph.get(f"{owner}/message_templates", FIELDS, name=template.name, limit="200")
+            try:
+                found += faults(template, msgspec.convert(told, Listed, strict=False).data)
+            except msgspec.ValidationError:
+                owner = ""  # a list in a form that we do not know says nothing
+        if found:
+            raise Malformed(f"{self._template_setting}: {'; '.join(dict.fromkeys(found))}.")
+        names = ", ".join(dict.fromkeys(template.name for template in templates))
+        return f"after a day of silence: template {names}, {'approved' if owner else 'not checked'}"
 
     def _handed_over(self, item_id: object) -> HandedOver:
         """Meta took a message under `item_id`, which may hold the person's number: it is kept as a digest alone."""

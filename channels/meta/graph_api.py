@@ -79,10 +79,10 @@ class GraphApi:
         headers = self._bearer | {"Content-Type": "application/json"}
         return self._result(await call_once(self._http, "POST", f"{self._url}/{path}", data=body, headers=headers))
 
-    async def get(self, path: str, fields: str) -> dict[str, Any]:
-        """The named fields of a node. Raises as a sender does."""
+    async def get(self, path: str, fields: str, **more: str) -> dict[str, Any]:
+        """The named fields of a node; `more` are further parameters. Raises as a sender does."""
         url = f"{self._url}/{path}"
-        answer = await call_once(self._http, "GET", url, params={"fields": fields}, headers=self._bearer)
+        answer = await call_once(self._http, "GET", url, params={"fields": fields, **more}, headers=self._bearer)
         return self._result(answer)
 
     async def media(self, media_id: str, most: int) -> bytes:

@@ -87,7 +87,7 @@ class MessengerChannel(MetaAccount):
         }
         if missing := [field for field in SUBSCRIBED if field not in found]:
             raise Malformed(f"The page {page.get('name')} does not tell us of {', '.join(missing)}: subscribe the app.")
-        return f"page {page.get('name')}; {self._after_a_day()}"
+        return f"page {page.get('name')}; {await self._after_a_day('me')}"
 
 
 def quick_replies(choices: Sequence[Choice]) -> dict[str, Any]:

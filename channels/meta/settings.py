@@ -14,7 +14,8 @@ class MetaSettings:
 
     `app_secret` signs the webhook, which is closed without it; `verify_token` is made up by us and opens it once. Both
     may be `new,old`. Messenger is off until `page_token` is set, WhatsApp until `whatsapp_token` is. The templates are
-    for people not heard of for a day (`channels.meta.templates`). Rates are messages a second. `picture_origins` are
+    for people not heard of for a day (`channels.meta.templates`); `whatsapp_account_id` is the business account that
+    owns WhatsApp's, and lets `motma doctor` check them. Rates are messages a second. `picture_origins` are
     where pictures from Messenger may be fetched, comma-separated.
     """
 
@@ -26,6 +27,7 @@ class MetaSettings:
     page_rate: float = 40.0
     whatsapp_token: str | None = field(default=None, repr=False)
     whatsapp_phone_id: str = ""
+    whatsapp_account_id: str = ""
     whatsapp_template: str = ""
     whatsapp_rate: float = 60.0
     picture_origins: str = "https://*.fbcdn.net,https://*.fbsbx.com"

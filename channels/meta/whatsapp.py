@@ -93,7 +93,8 @@ class WhatsAppChannel(MetaAccount):
         number = await self._graph.get(self._settings.whatsapp_phone_id, fields)
         standing = f"{number.get('status', 'status not told')}, quality {number.get('quality_rating', 'not told')}"
         who = f"{number.get('display_phone_number')} {number.get('verified_name')}"
-        return f"{who}, {standing}; {self._after_a_day()}"
+        after = await self._after_a_day(self._settings.whatsapp_account_id)
+        return f"{who}, {standing}; {after}"
 
 
 def buttons(choices: Sequence[Choice], language: Language) -> dict[str, Any] | None:

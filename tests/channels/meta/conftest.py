@@ -21,6 +21,7 @@ from lookup.sealing import Seal
 from notifications.reports import Reports
 from tests.channels.edge import edge
 from tests.channels.meta.graph_api import (
+    ACCOUNT_ID,
     APP_SECRET,
     PAGE_TOKEN,
     PHONE_ID,
@@ -91,6 +92,7 @@ def settings(api: GraphApi) -> MetaSettings:
         page_template="thay_doi/vi,en code status +2",
         whatsapp_token=WHATSAPP_TOKEN,
         whatsapp_phone_id=PHONE_ID,
+        whatsapp_account_id=ACCOUNT_ID,
         whatsapp_template="ho_so_thay_doi/vi,en code status due|next office +2",
         picture_origins=api.url,
     )

@@ -26,8 +26,16 @@ WHATSAPP_TOKEN = "EAAG-whatsapp-token-of-the-tests-0123"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
 PAGE_ID = "104857600000001"
 PHONE_ID = "106540352242922"
+ACCOUNT_ID = "102290129340398"
 DAY = 24 * 3600
 Json = dict[str, Any]
+
+
+def approved(name: str, language: str, places: int) -> Json:
+    """A template as Meta lists it, with so many places and two buttons."""
+    body = {"type": "BODY", "text": " ".join(f"{{{{{n}}}}}" for n in range(1, places + 1))}
+    buttons = {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": text} for text in ("Xem", "Ngừng")]}
+    return {"name": name, "language": language, "status": "APPROVED", "components": [body, buttons]}
 
 
 @dataclass(kw_only=True)
@@ -60,6 +68,13 @@ class GraphApi:
     deliver_to: str = ""
     secret: str = APP_SECRET
     reports: bool = True  # whether it tells what became of messages
+    listed: list[Any] = field(  # templates as Meta describes them
+        default_factory=lambda: [
+            approved(name, language, places)
+            for name, places in (("thay_doi", 2), ("ho_so_thay_doi", 4))
+            for language in ("vi", "en")
+        ]
+    )
     subscribed: list[str] = field(
         default_factory=lambda: ["messages", "messaging_postbacks", "message_deliveries", "messaging_referrals"]
     )
@@ -154,6 +169,8 @@ class GraphApi:
         if path == PHONE_ID:
             number = {"display_phone_number": "+84 222 382 2016", "verified_name": "Một Mã", "id": PHONE_ID}
             return web.json_response(number | {"quality_rating": "GREEN", "status": "CONNECTED"})
+        if path in {"me/message_templates", f"{ACCOUNT_ID}/message_templates"}:
+            return web.json_response({"data": self.listed})
         if path in self.files:
             size = len(self.files[path])
             return web.json_response({"url": f"{self.url}/files/{path}", "file_size": size, "id": path})

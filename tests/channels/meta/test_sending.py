@@ -290,10 +290,31 @@ async def test_a_message_of_which_a_part_arrived_is_in_doubt(wire: Wire, on_mess
 
 
 async def test_the_doctor_hears_who_we_are(wire: Wire) -> None:
-    assert await wire.messenger.examine() == "page Dịch vụ công Cao Bằng; after a day of silence: template thay_doi"
-    assert await wire.whatsapp.examine() == (
-        "+84 222 382 2016 Một Mã, CONNECTED, quality GREEN; after a day of silence: template ho_so_thay_doi"
+    assert await wire.messenger.examine() == (
+        "page Dịch vụ công Cao Bằng; after a day of silence: template thay_doi, approved"
     )
+    assert await wire.whatsapp.examine() == (
+        "+84 222 382 2016 Một Mã, CONNECTED, quality GREEN; after a day of silence: template ho_so_thay_doi, approved"
+    )
+
+
+async def test_the_doctor_hears_which_templates_meta_would_not_take(make: Make) -> None:
+    wire = await make(whatsapp_template="ho_so_thay_doi/vi,en,fr code status +1")
+    with pytest.raises(Malformed, match="MOTMA_META_WHATSAPP_TEMPLATE: ho_so_thay_doi in vi has 4 parameters, not 2"):
+        await wire.whatsapp.examine()
+    with pytest.raises(
+        Malformed, match=r"vi has 2 buttons to answer with, not 1; .*; there is no ho_so_thay_doi in fr"
+    ):
+        await wire.whatsapp.examine()
+    wire.api.listed[2]["status"] = "PAUSED"
+    with pytest.raises(Malformed, match="ho_so_thay_doi in vi is PAUSED"):
+        await wire.whatsapp.examine()
+    wire.api.listed = ["?"]
+    assert (await wire.whatsapp.examine()).endswith("template ho_so_thay_doi, not checked")
+    wire = await make(whatsapp_account_id="", whatsapp_template="other/vi code")
+    assert (await wire.whatsapp.examine()).endswith("template other, not checked")
+    wire = await make(whatsapp_template="")
+    assert (await wire.whatsapp.examine()).endswith("nothing: no MOTMA_META_WHATSAPP_TEMPLATE")
 
 
 async def test_the_doctor_hears_which_events_do_not_come(wire: Wire) -> None:
