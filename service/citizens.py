@@ -100,6 +100,7 @@ class CitizensCorner:
             url=url,
             sms_number=sms_number,
         )
+        self._mail = feedback.mail
         self._sends_sms = sends_sms
         self._scan = ScanPage(pages=pages)
         self._widget = widget
@@ -112,6 +113,7 @@ class CitizensCorner:
             *devices,
             *self._form.routes(),
             *self.numbers.routes(),
+            *(self._mail.routes() if self._mail else ()),
             *self._scan.routes(),
             *self._widget.routes(),
         ]

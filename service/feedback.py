@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
 
+from channels.email.intake import MailIntake
 from channels.filing_budget import FilingBudget
 from channels.guesses import GuardedFeedback
+from channels.standard_webhooks import Verifier, key_of
 from database.pool import Role
 from domain.language import Language
 from feedback_intake.cases import Cases
@@ -15,6 +17,7 @@ from feedback_intake.clamd import Clamd
 from feedback_intake.filing import Filing
 from feedback_intake.hearing import SenderActs
 from feedback_intake.number_desk import NumberDesk
+from feedback_intake.paper import PaperIntake
 from feedback_intake.progress import FeedbackReader
 from feedback_intake.ratings import Ratings
 from feedback_intake.telling import Telling
@@ -39,7 +42,9 @@ class FeedbackService:
     numbers: GuardedFeedback
     budget: FilingBudget
     office: Callable[[int, Language], str]
-    scan: Callable[[bytes], Awaitable[bool]] | None = None
+    scan: Callable[[bytes], Awaitable[bool]] | None
+    paper: PaperIntake
+    mail: MailIntake | None
 
     @classmethod
     def of(cls, core: Core, settings: Settings) -> Self:
@@ -51,18 +56,36 @@ class FeedbackService:
         telling = Telling(core.seal, core.outbox, office, url=f"{settings.url}/")
         cases = Cases(core.seal, lambda: core.registry.calendar, telling)
         reader = FeedbackReader(core.seal)
+        filing = Filing(core.seal, lambda: core.registry.calendar, desk=desk)
+        acts, budget = SenderActs(core.seal, cases), FilingBudget(core.limits)
+        numbers = GuardedFeedback(NumberDesk(core.database, reader, core.seal), core.limits)
+        scan = Clamd(settings.clamd).is_clean if settings.clamd else None
+        secrets = tuple(key_of(secret) for secret in settings.mail_inbox_secret.split(",") if secret.strip())
+        mail = MailIntake(
+            core.database,
+            core.seal,
+            Verifier(secrets),
+            filing=filing,
+            acts=acts,
+            numbers=numbers,
+            budget=budget,
+            outbox=core.outbox,
+            scan=scan,
+        )
         return cls(
-            filing=Filing(core.seal, lambda: core.registry.calendar, desk=desk),
+            filing=filing,
             telling=telling,
             cases=cases,
-            acts=SenderActs(core.seal, cases),
+            acts=acts,
             reader=reader,
             ratings=Ratings(core.seal, lambda: core.registry.calendar),
             choosing=Choosing(core.registry),
-            numbers=GuardedFeedback(NumberDesk(core.database, reader, core.seal), core.limits),
-            budget=FilingBudget(core.limits),
+            numbers=numbers,
+            budget=budget,
             office=office,
-            scan=Clamd(settings.clamd).is_clean if settings.clamd else None,
+            scan=scan,
+            paper=PaperIntake(core.seal, filing, core.outbox, url=f"{settings.url}/"),
+            mail=mail if secrets else None,
         )
 
 

@@ -62,6 +62,7 @@ class Settings:
     zns_price: int = 300  # VND
     dossier_spend: int | None = None  # VND; no further way is tried once the notices of a dossier cost so much
     intake_desk: str = ""  # code of the agency that sorts feedback which names no office; else the root of the tree
+    mail_inbox_secret: str = field(default="", repr=False)  # `whsec_…` of /webhooks/email/letter, or `new,old`
     clamd: str = ""  # host:port or socket of a clamd that looks through files people send
     keep: str = ""  # other terms of classes of personal data than our own: inbound=30,message=730 (days)
     sms_segment_price: int = 350  # VND; what the simulator and reports count with
@@ -117,6 +118,7 @@ def faults(settings: Settings, hook_secrets: Mapping[str, str | None]) -> list[s
         found.append("MOTMA_PUBLIC_URL must be the https:// address citizens use.")
     if any(0 < len(key.strip().encode()) < SHORTEST_SECRET for key in settings.receipt_keys.split(",")):
         found.append("MOTMA_RECEIPT_KEYS holds a key that is too short: each needs 32 or more random bytes.")
+    hook_secrets = {**hook_secrets, "MOTMA_MAIL_INBOX_SECRET": settings.mail_inbox_secret or None}
     for name, value in hook_secrets.items():
         if value is not None and (len(value.encode()) < SHORTEST_HOOK_SECRET or value.lower() in KNOWN_SECRETS):
             found.append(f"{name} is too short or well known: set 16 or more random characters.")
