@@ -1,40 +1,22 @@
-"""Feedback that came on paper or by word of mouth, as an officer types it in: what it needs, its scans, the read-back.
-
-NĐ 20/2008 Đ8-10: what is said on the phone or in person is written down faithfully. The day it came and the moment it
-was typed are kept apart; so is whether the sender said that this is what they meant.
-"""
+"""What an officer typed in of a letter or a call: what is wrong with it, and what became of it."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
 from database.pool import Connection
-from domain.contact import e164
+from domain.contact import ChannelName, e164
 from domain.errors import Invalid, NotFound
-from feedback_intake.attachments import Attachment
-from feedback_intake.filing import LONGEST_ADDRESS, LONGEST_NAME, LONGEST_TEXT
+from feedback_intake.filing import LONGEST_ADDRESS, LONGEST_NAME, LONGEST_TEXT, Filed
+from feedback_intake.hearing import READ_BACK
+from feedback_intake.paper import LONGEST_AGO
 from lookup.sealing import Seal
 
-OLDEST = 366  # days a letter may have lain
-
-ATTACH = """
-    INSERT INTO feedback_attachment (feedback_id, case_id, name_sealed, content_type, size, digest, content_sealed)
-    SELECT f.id, f.case_id, $2, $3, $4, decode($5, 'hex'), $6 FROM feedback f WHERE f.id = $1 RETURNING id"""
 TYPED = """
     SELECT f.id, f.case_id, f.number, f.kind, f.channel, f.received_on, f.filed_at, f.typed_by, f.read_back_at,
            f.text_sealed, f.name_sealed, f.reply_channel, f.language, c.holder_agency, c.answer_due_on,
            (SELECT count(*) FROM feedback_attachment a WHERE a.feedback_id = f.id) AS files
       FROM feedback f JOIN feedback_case c ON c.id = f.case_id WHERE f.id = $1 AND f.typed_by = $2"""
-
-
-class Source(StrEnum):
-    """How it came."""
-
-    LETTER = "letter"
-    FAX = "fax"
-    PHONE = "phone"
-    VISIT = "visit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +27,7 @@ class TypedFeedback:
     case_id: int
     number: str
     kind: str
-    source: Source
+    channel: ChannelName
     received_on: date
     typed_at: datetime
     read_back_at: datetime | None
@@ -55,6 +37,17 @@ class TypedFeedback:
     can_be_written: bool
     text: str = field(repr=False)
     name: str = field(repr=False)
+
+    @property
+    def filed(self) -> Filed:
+        """The same as what took it said."""
+        return Filed(
+            feedback_id=self.feedback_id,
+            case_id=self.case_id,
+            number=self.number,
+            holder_agency=self.holder_agency,
+            answer_by=self.answer_by,
+        )
 
 
 async def find_typed(connection: Connection, seal: Seal, feedback_id: int, account_id: int) -> TypedFeedback:
@@ -67,7 +60,7 @@ async def find_typed(connection: Connection, seal: Seal, feedback_id: int, accou
         case_id=row["case_id"],
         number=row["number"],
         kind=row["kind"],
-        source=Source(row["channel"]),
+        channel=ChannelName(row["channel"]),
         received_on=row["received_on"],
         typed_at=row["filed_at"],
         read_back_at=row["read_back_at"],
@@ -80,26 +73,17 @@ async def find_typed(connection: Connection, seal: Seal, feedback_id: int, accou
     )
 
 
-async def attach_scan(connection: Connection, seal: Seal, feedback_id: int, scan: Attachment) -> None:
-    """Keep a scan with what was typed from it. Raises `NotFound`."""
-    kept = await connection.fetchval(
-        ATTACH,
-        feedback_id,
-        seal.seal(scan.name),
-        scan.content_type,
-        len(scan.content),
-        scan.digest,
-        seal.seal_bytes(scan.content),
-    )
-    if kept is None:
-        raise NotFound("There is nothing to attach it to.")
+async def confirm(connection: Connection, number: str) -> None:
+    """The sender said to an officer that what was typed is what they meant."""
+    await connection.execute(READ_BACK, number)
 
 
 def lacking(*, text: str, name: str, postal_address: str, phone: str, received_on: str, today: date) -> dict[str, str]:
     """What is wrong with what was typed: field to fault (`missing`, `long`, `date`, `future`, `old`, `phone`)."""
     faults: dict[str, str] = {}
-    if not text:
-        faults["text"] = "missing"
+    faults |= {field: "missing" for field, value in (("text", text), ("name", name)) if not value}
+    if not postal_address and not phone:
+        faults["postal_address"] = "reach"
     for name_of, value, longest in (
         ("text", text, LONGEST_TEXT),
         ("name", name, LONGEST_NAME),
@@ -112,7 +96,7 @@ def lacking(*, text: str, name: str, postal_address: str, phone: str, received_o
         faults["received_on"] = "date"
     elif day > today:
         faults["received_on"] = "future"
-    elif (today - day).days > OLDEST:
+    elif (today - day).days > LONGEST_AGO:
         faults["received_on"] = "old"
     if phone:
         try:
@@ -134,4 +118,4 @@ def day_typed(text: str) -> date | None:
         return None
 
 
-STATEMENTS = (ATTACH, TYPED)
+STATEMENTS = (TYPED,)

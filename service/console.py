@@ -56,11 +56,8 @@ def open_console(
         visitors=visitors,
         feedback=FeedbackDesk(
             cases=feedback.cases,
-            filing=feedback.filing,
+            paper=feedback.paper,
             choosing=feedback.choosing,
-            acts=feedback.acts,
-            telling=feedback.telling,
-            outbox=core.outbox,
             scan=feedback.scan,
         ),
         audit=Audit(core.seal),

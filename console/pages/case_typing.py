@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
-import asyncpg
 from aiohttp import web
 
 from console.page import Group, Page
@@ -15,25 +13,22 @@ from console.visit import HOME, Visit
 from database.pool import Connection
 from domain.agency import Agency
 from domain.civil_time import civil_day
-from domain.contact import ChannelName, Contact, e164
+from domain.contact import ChannelName, e164
 from domain.errors import NotFound
-from domain.language import Language
-from domain.message import MessageKind
 from feedback_intake.attachments import Attachment, Unwanted, attachment
 from feedback_intake.cases import Actor, Step
 from feedback_intake.choosing import OfficeFound
-from feedback_intake.filing import Feedback, FeedbackKind, Filed, Formal, MayPublish
+from feedback_intake.filing import FeedbackKind, Filed, Formal, MayPublish
 from feedback_intake.moves import MoveName, Who
-from feedback_intake.numbers import new_number
+from feedback_intake.paper import LETTER, ON_PAPER, Paper, attach
 from feedback_intake.progress import link_of
-from feedback_intake.typed import Source, TypedFeedback, attach_scan, day_typed, find_typed, lacking
+from feedback_intake.typed import TypedFeedback, confirm, day_typed, find_typed, lacking
 from lookup.agency_dossiers import AgencyDossiers
 from lookup.code_finder import read
 from lookup.wording import status_label
 
 URL = f"{HOME}/ghi-nhan"
 NUMBER_PLACE = "/g"  # where the public site shows feedback to who has its link
-_NEWS_EXPIRY = timedelta(days=3)
 _MOST_OFFICES = 8
 _MOST_SCANS = 5
 
@@ -54,7 +49,7 @@ async def show(visit: Visit) -> web.Response:
     if not typed:
         source = visit.asked("source")
         typed = {
-            "source": source if source in set(Source) else Source.LETTER.value,
+            "source": source if source in set(ON_PAPER) else LETTER,
             "received_on": visit.asked("ngay")[:10] or visit.day(civil_day(visit.means.clock())),
         }
     return _sheet(visit, typed, drafted=drafted)
@@ -120,7 +115,7 @@ async def add_scan(visit: Visit) -> web.Response:
         typed = await _own(visit, deed.connection)
         deed.subject = typed.number
         for scan in scans:
-            await attach_scan(deed.connection, visit.means.seal, typed.feedback_id, scan)
+            await attach(deed.connection, visit.means.seal, typed.filed, scan)
     return visit.see(f"{URL}/{typed.feedback_id}", done="typing.scan")
 
 
@@ -129,7 +124,7 @@ async def read_back(visit: Visit) -> web.Response:
     async with visit.acting("feedback.read_back") as deed:
         typed = await _own(visit, deed.connection)
         deed.subject = typed.number
-        await visit.means.feedback.acts.read_back(deed.connection, typed.number)
+        await confirm(deed.connection, typed.number)
     return visit.see(f"{URL}/{typed.feedback_id}", done="typing.read_back")
 
 
@@ -157,68 +152,49 @@ async def _own(visit: Visit, connection: Connection) -> TypedFeedback:
 
 
 async def _file(visit: Visit, office: Agency | None, scans: Sequence[Attachment]) -> Filed:
-    """File it with the office that is to handle it; where that is none of ours, with ours, and pass it on."""
-    form, means, today = visit.form, visit.means, civil_day(visit.means.clock())
-    phone = e164(form.get("phone")) if form.get("phone") else ""
-    sender = Contact(channel=ChannelName.SMS, address=phone) if phone else None
+    """File it with our office, and pass it on where it is another's."""
+    form, means, officer = visit.form, visit.means, visit.officer
     dossier = await _dossier(visit)
     office = office or (dossier.agency if dossier else None)
-    holder = office.agency_id if office and visit.reaches(office.agency_id) else visit.officer.agency_id
-    codes = read(form.get("code")).candidates
-    code = dossier.code if dossier else codes[0] if codes else None
-    while True:
-        feedback = _feedback(visit, new_number(today), code, phone)
-        try:
-            async with visit.acting("feedback.typed", subject=feedback.number, source=form.get("source")) as deed:
-                filed = await means.feedback.filing.file(
-                    deed.connection,
-                    sender,
-                    feedback,
-                    channel=ChannelName(form.get("source")),
-                    holder=holder,
-                    reply_proven=False,
-                )
-                for scan in scans:
-                    await attach_scan(deed.connection, means.seal, filed.feedback_id, scan)
-                if form.get("read_back") == "1":
-                    await means.feedback.acts.read_back(deed.connection, filed.number)
-                if sender is not None and form.get("read_back") != "1":
-                    await means.feedback.outbox.queue(
-                        deed.connection,
-                        sender,
-                        means.feedback.telling.news(sender.channel, Language.VIETNAMESE),
-                        kind=MessageKind.FEEDBACK,
-                        expires_in=_NEWS_EXPIRY,
-                        owner_agency=filed.holder_agency,
-                    )
-                if office is not None and office.agency_id != filed.holder_agency:
-                    await means.feedback.cases.move(
-                        deed.connection,
-                        filed.case_id,
-                        Step(move=MoveName.FORWARD, agency_id=office.agency_id, why=visit.say("typing.forwarded")),
-                        Actor(roles=frozenset({Who.CLERK}), account_id=visit.officer.account_id),
-                    )
-                return filed
-        except asyncpg.UniqueViolationError:
-            continue  # the number is taken: another
+    within = office is not None and visit.reaches(office.agency_id)
+    paper = _paper(visit, dossier.code if dossier else next(iter(read(form.get("code")).candidates), None))
+    async with visit.acting("feedback.typed", source=form.get("source")) as deed:
+        filed = await means.feedback.paper.take(
+            deed.connection,
+            paper,
+            office=office.agency_id if office is not None and within else officer.agency_id,
+            typed_by=officer.account_id,
+            scans=scans,
+        )
+        deed.subject = filed.number
+        if form.get("read_back") == "1":
+            await confirm(deed.connection, filed.number)
+        if office is not None and not within:
+            await means.feedback.cases.move(
+                deed.connection,
+                filed.case_id,
+                Step(move=MoveName.FORWARD, agency_id=office.agency_id, why=visit.say("typing.forwarded")),
+                Actor(roles=frozenset({Who.CLERK}), account_id=officer.account_id),
+            )
+    return filed
 
 
-def _feedback(visit: Visit, number: str, code: str | None, phone: str) -> Feedback:
+def _paper(visit: Visit, code: str | None) -> Paper:
     form = visit.form
     kind, resembles, consent = form.get("kind"), form.get("resembles"), form.get("may_publish")
-    return Feedback(
-        number=number,
-        kind=FeedbackKind(kind) if kind in set(FeedbackKind) else FeedbackKind.FEEDBACK,
+    return Paper(
+        channel=ChannelName(form.get("source")),
+        received_on=day_typed(form.get("received_on")) or civil_day(visit.means.clock()),
         text=form.get("text"),
+        kind=FeedbackKind(kind) if kind in set(FeedbackKind) else FeedbackKind.FEEDBACK,
         code=code,
-        resembles=Formal(resembles) if resembles in set(Formal) else None,
         name=form.get("name"),
         postal_address=form.get("postal_address"),
-        phone=phone,
+        phone=e164(form.get("phone")) if form.get("phone") else "",
+        checked=form.get("checked") == "1",
         may_publish=MayPublish(consent) if consent in set(MayPublish) else MayPublish.NO,
+        resembles=Formal(resembles) if resembles in set(Formal) else None,
         confidential=form.get("confidential") == "1",
-        received_on=day_typed(form.get("received_on")),
-        typed_by=visit.officer.account_id,
     )
 
 
@@ -258,7 +234,7 @@ def _mistakes(visit: Visit, office: Agency | None, offices: Sequence[OfficeFound
         today=civil_day(visit.means.clock()),
     )
     mistakes = {name: visit.say(f"typing.mistake.{fault}") for name, fault in faults.items()}
-    if form.get("source") not in set(Source):
+    if form.get("source") not in set(ON_PAPER):
         mistakes["source"] = visit.say("missing")
     if form.get("agency") and office is None:
         mistakes["agency"] = visit.say("case.mistake.several" if offices else "case.mistake.agency")
@@ -294,7 +270,7 @@ def _sheet(
         looked=looked,
         mistakes=mistakes or {},
         files_lost=files_lost,
-        sources=list(Source),
+        sources=ON_PAPER,
         kinds=[(kind.value, visit.say(f"case.kind.{kind}")) for kind in FeedbackKind],
         formals=[
             ("", visit.say("typing.resembles.none")),

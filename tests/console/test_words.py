@@ -23,6 +23,7 @@ FAMILIES = (
     "done.",
     "dossier.",
     "event.",
+    "field.",
     "figures.column.",
     "form.",
     "group.",
