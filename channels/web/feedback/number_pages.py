@@ -171,6 +171,7 @@ class NumberPages:
             symbol=self._symbol(view, link),
             proof_missing=proof_missing,
             failed=failed,
+            lost=failed is not None and not _form_shown(view, failed[0]),
             sms_number=self._sms_number,
             discontent=DISCONTENT,
             scores=range(HIGHEST, LOWEST - 1, -1),
@@ -185,3 +186,9 @@ class NumberPages:
         pattern = qr(f"{self._url}{link}")
         dark = "".join(f"M{x + QUIET_ZONE} {y + QUIET_ZONE}h{w}v{h}h-{w}z" for x, y, w, h in pattern.dark)
         return pattern.columns + 2 * QUIET_ZONE, dark
+
+
+def _form_shown(view: NumberView, act: str) -> bool:
+    """Whether the page has the form of `act`, where what was typed stands again."""
+    own = view.own
+    return own is not None and {"add": own.may_add, "object": own.may_object, "rate": own.may_rate}.get(act, False)
