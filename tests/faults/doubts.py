@@ -29,6 +29,7 @@ SETTINGS = {
 }
 SILENT_OF, LOST_OF = 20, 100  # one of so many is taken without an answer; one of so many does not arrive
 MOST_TWICE = 0.001
+FEWER = 4  # times, by the gateway that cannot be asked: its messages are only waited for
 NEVER = 3600.0
 DRAIN_SECONDS = 200.0  # and a second for every twenty that wait
 OVER = "UPDATE message SET run_at = now() WHERE state = 20 RETURNING id"
@@ -100,7 +101,7 @@ async def open_twilio(directory: Path) -> AsyncIterator[tuple[str, Twilio]]:
 
 
 async def taken_in_silence(*, sends: int, mutant: str = NO_MUTANT) -> Evidence:
-    """G32: of `sends` one in twenty is taken without an answer and one in a hundred lost; then the same by receipts.
+    """G32: of `sends` one in twenty is taken without an answer, one in a hundred lost; then some by receipts alone.
 
     Mutant: `blind_retry`.
     """
@@ -117,7 +118,7 @@ async def taken_in_silence(*, sends: int, mutant: str = NO_MUTANT) -> Evidence:
             evidence.need(twilio.silent > 0 and twilio.lost > 0, "nothing was in doubt")
             await _judged(rig, twilio.ledger, sends, evidence)
     if mutant == NO_MUTANT:
-        await _by_receipts(sends, evidence)
+        await _by_receipts(sends // FEWER, evidence)
     return evidence
 
 
