@@ -54,7 +54,7 @@ _FULL_UNTIL = f"""
                         count(DISTINCT p.dossier_id)
                         FILTER (WHERE p.state <= 20 AND p.handed_over_at IS NULL AND p.held_at IS NULL
                                   AND p.dossier_id <> m.dossier_id) AS waiting
-                   FROM (SELECT p.* FROM {_BEFORE} LIMIT 30) p) t) END"""  # noqa: S608 - parts of ours
+                   FROM (SELECT p.* FROM {_BEFORE} LIMIT 200) p) t) END"""  # noqa: S608 - parts of ours
 _HELD_AFTER = """(
     SELECT n.held_at, n.handed_over_at, n.state FROM message n
      WHERE n.contact_digest = m.contact_digest AND n.dossier_id IS NOT NULL AND n.id > m.id OFFSET 0) n"""
