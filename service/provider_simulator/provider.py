@@ -2,10 +2,12 @@
 
 import asyncio
 import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -13,6 +15,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import aiohttp
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from domain.errors import Invalid
 from service.provider_simulator.faults import Chance, Faults, Window, faults_of
@@ -39,15 +42,36 @@ class Taken:
     stranger: Callable[[str], str]  # the same about a message nobody sent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call: when it was answered (monotonic), by which wire, about which message of ours, and with what."""
+
+    at: float
+    wire: str
+    reference: str
+    answer: str
+
+
 class Provider:
     """Takes messages, keeps its ledger, reports. `seen` counts calls and answers by what they were."""
 
-    def __init__(self, ledger: Ledger, faults: Faults | None = None, *, strict_telegram: bool = False) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        faults: Faults | None = None,
+        *,
+        strict_telegram: bool = False,
+        remember: bool = True,
+    ) -> None:
         self.ledger = ledger
         self.faults = faults or Faults()
+        self.by_wire: dict[str, Faults] = {}  # where a wire has faults of its own
         self.seen: Counter[str] = Counter()
-        self.calls_at: list[tuple[float, str]] = []  # loop time and answer of every call
+        self.calls: list[Call] = []  # where they are remembered
+        self.under_way: Counter[str] = Counter()  # calls, by their path
+        self.most_under_way: Counter[str] = Counter()
         self._strict = strict_telegram
+        self._remember = remember
         self._chance = Chance()
         self._numbers = count(1)
         self._window = Window()
@@ -59,7 +83,7 @@ class Provider:
 
     def application(self) -> web.Application:
         """The site."""
-        app = web.Application(client_max_size=65_536)
+        app = web.Application(client_max_size=65_536, middlewares=[self._counted])
         app.router.add_get(SENDSMS, self.sendsms)
         app.router.add_post(ESMS, self.esms)
         app.router.add_post("/bot{token}/{method}", self.bot_api)
@@ -69,17 +93,28 @@ class Provider:
         app.on_cleanup.append(self._close)
         return app
 
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        path = request.path
+        self.under_way[path] += 1
+        self.most_under_way[path] = max(self.most_under_way[path], self.under_way[path])
+        try:
+            return await handler(request)
+        finally:
+            self.under_way[path] -= 1
+
     # --- the wires ---
 
     async def sendsms(self, request: web.Request) -> web.StreamResponse:
         """Kannel (User's Guide, section 'HTTP based content'); 202 says that it is queued."""
         given = request.query
-        if (refusal := await self._refused()) is not None:
-            return self._noted(refusal)
-        if self._chance.falls(self.faults.odd):
-            return self._answer(200, "3: Queued for later delivery", kind="odd")
         where = given.get("dlr-url", "")
         reference = (parse_qs(urlsplit(where).query).get("mid") or ["-"])[0]
+        note = partial(self._noted, "kannel", reference)
+        if (refusal := await self._refused("kannel")) is not None:
+            return note(refusal)
+        if self._chance.falls(self._of("kannel").odd):
+            return note(web.Response(text="4: Something is wrong here"), "odd")
         provider_id = f"k{next(self._numbers)}"
         codes = {"accepted": "8", "delivered": "1", "failed": "2"}
 
@@ -94,16 +129,17 @@ class Provider:
             stranger=lambda word: report(word, str(NOBODYS)),
         )
         await self._take(taken, given.get("to", "-"), given.get("text", ""), wire="kannel", reported=bool(where))
-        return self._answer(202, "0: Accepted for delivery")
+        return note(web.Response(status=202, text="0: Accepted for delivery"))
 
     async def esms(self, request: web.Request) -> web.StreamResponse:
         """eSMS: 200 whatever happened, `CodeResult` tells. Its own words for too many: 118."""
         given = await request.json()
-        if (refusal := await self._refused()) is not None:
-            return self._noted(refusal)
-        if self._chance.falls(self.faults.odd):
-            return self._json({"CodeResult": "99", "ErrorMessage": "Unknown error"}, kind="odd")
         where, reference = str(given.get("CallbackUrl", "")), str(given.get("RequestId", "-"))
+        note = partial(self._noted, "esms", reference.partition("-")[0])
+        if (refusal := await self._refused("esms")) is not None:
+            return note(refusal)
+        if self._chance.falls(self._of("esms").odd):
+            return note(_json({"CodeResult": "99", "ErrorMessage": "Unknown error"}), "odd")
         provider_id = f"e{next(self._numbers)}"
         said = {
             "accepted": {"SendStatus": "7", "SendSuccess": "0", "SendFailed": "0"},
@@ -122,26 +158,27 @@ class Provider:
         )
         address, text = str(given.get("Phone", "-")), str(given.get("Content", ""))
         await self._take(taken, address, text, wire="esms", reported=bool(where))
-        return self._json({"CodeResult": "100", "CountRegenerate": 0, "SMSID": provider_id})
+        return note(_json({"CodeResult": "100", "CountRegenerate": 0, "SMSID": provider_id}))
 
     async def bot_api(self, request: web.Request) -> web.StreamResponse:
         """Telegram's Bot API, as much of it as sending takes; with its limits, where they are asked for."""
         if request.match_info["method"] != "sendMessage":
-            return self._json({"ok": True, "result": True})
+            return _json({"ok": True, "result": True})
         given = await request.json()
         chat = str(given["chat_id"])
-        refusal = await self._refused()
+        note = partial(self._noted, "telegram", chat)
+        refusal = await self._refused("telegram")
         wait = self._too_fast(chat) if self._strict and refusal is None else 0.0
         if wait or (refusal is not None and refusal.status == 429):
-            seconds = math.ceil(wait or self.faults.retry_after)
+            seconds = math.ceil(wait or self._of("telegram").retry_after)
             told = {"ok": False, "error_code": 429, "parameters": {"retry_after": seconds}}
-            return self._json({**told, "description": f"Too Many Requests: retry after {seconds}"}, status=429)
+            return note(_json({**told, "description": f"Too Many Requests: retry after {seconds}"}, status=429))
         if refusal is not None:
-            return self._noted(refusal)
+            return note(refusal)
         number = next(self._numbers)
         taken = Taken(reference=f"telegram:{number}", provider_id=str(number), report=str, stranger=str)
         await self._take(taken, chat, str(given.get("text", "")), wire="telegram", reported=False)
-        return self._json({"ok": True, "result": {"message_id": number}})
+        return note(_json({"ok": True, "result": {"message_id": number}}))
 
     def _too_fast(self, chat: str) -> float:
         windows = [(self._bot, BOT_A_SECOND), (self._chats[chat], CHAT_A_SECOND)]
@@ -151,9 +188,12 @@ class Provider:
 
     # --- faults ---
 
-    async def _refused(self) -> web.Response | None:
+    def _of(self, wire: str) -> Faults:
+        return self.by_wire.get(wire, self.faults)
+
+    async def _refused(self, wire: str) -> web.Response | None:
         """The answer in place of taking it."""
-        faults = self.faults
+        faults = self._of(wire)
         if seconds := self._chance.seconds(faults.latency, faults.jitter):
             await asyncio.sleep(seconds)
         if faults.rate is not None and (wait := self._window.wait(faults.rate)):
@@ -167,21 +207,23 @@ class Provider:
 
     async def _take(self, taken: Taken, address: str, text: str, *, wire: str, reported: bool) -> None:
         """Into the ledger; then the receipts are on their way, and the answer, unless it is lost."""
-        silent = self._chance.falls(self.faults.silent)
+        faults = self._of(wire)
+        silent = self._chance.falls(faults.silent)
         await self.ledger.take(taken.reference, address, text, wire=wire)
-        if self.faults.receipts and reported:
-            task = asyncio.create_task(self._report(taken))
+        if faults.receipts and reported:
+            task = asyncio.create_task(self._report(taken, faults))
             self._reporting.add(task)
             task.add_done_callback(self._reporting.discard)
         if silent:
-            self._note("silent")
+            self.seen["silent"] += 1
             await asyncio.sleep(NEVER)
-        if self.faults.answer_after:
-            await asyncio.sleep(self.faults.answer_after)
+        if faults.answer_after:
+            await asyncio.sleep(faults.answer_after)
 
-    async def _report(self, taken: Taken) -> None:
-        faults, falls = self.faults, self._chance.falls
+    async def _report(self, taken: Taken, faults: Faults) -> None:
+        falls = self._chance.falls
         if falls(faults.missing):
+            self.seen["no receipt"] += 1
             return
         words: Sequence[str] = ("accepted", "failed" if falls(faults.failed) else "delivered")
         order = words[::-1] if faults.reversed_ else words
@@ -230,19 +272,12 @@ class Provider:
         ]
         return web.Response(body=b"\n".join(lines) + b"\n", content_type="application/x-ndjson")
 
-    def _note(self, kind: str) -> None:
-        self.seen[kind] += 1
-        self.calls_at.append((asyncio.get_running_loop().time(), kind))
-
-    def _noted(self, answer: web.Response, kind: str = "") -> web.Response:
-        self._note(kind or str(answer.status))
+    def _noted(self, wire: str, reference: str, answer: web.Response, kind: str = "") -> web.Response:
+        said = kind or str(answer.status)
+        self.seen[said] += 1
+        if self._remember:
+            self.calls.append(Call(at=time.monotonic(), wire=wire, reference=reference, answer=said))
         return answer
-
-    def _answer(self, status: int, text: str, *, kind: str = "") -> web.Response:
-        return self._noted(web.Response(status=status, text=text), kind)
-
-    def _json(self, said: object, *, status: int = 200, kind: str = "") -> web.Response:
-        return self._noted(web.Response(status=status, body=_encode(said), content_type="application/json"), kind)
 
     async def _close(self, _app: web.Application) -> None:
         for task in self._reporting:
@@ -250,6 +285,10 @@ class Provider:
         await asyncio.gather(*self._reporting, return_exceptions=True)
         if self._http is not None:
             await self._http.close()
+
+
+def _json(said: object, *, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=_encode(said), content_type="application/json")
 
 
 @asynccontextmanager
@@ -264,7 +303,7 @@ async def open_provider(
 ) -> AsyncIterator[tuple[str, Provider]]:
     """A provider that answers at the address given with it. Raises `OSError` where it cannot."""
     ledger = Ledger(ledger_file, remember=remember)
-    provider = Provider(ledger, faults, strict_telegram=strict_telegram)
+    provider = Provider(ledger, faults, strict_telegram=strict_telegram, remember=remember)
     runner = web.AppRunner(provider.application(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     await runner.setup()
     try:

@@ -18,6 +18,7 @@ from tests.faults.doubts import taken_in_silence
 from tests.faults.evidence import Evidence
 from tests.faults.mutants import MUTANTS
 from tests.faults.no_loss import killed_postgresql, killed_processes
+from tests.faults.notification_proofs import NOTIFICATION_PROOFS
 from tests.faults.one_effect import any_order, bad_items, same_key
 from tests.faults.opt_outs import refused
 from tests.faults.receipt_forgery import forged_receipts
@@ -45,6 +46,7 @@ class Proofs:
 LONGEST = {"slice": 240, "default": 900, "long": 4 * 3600}  # seconds for one proof
 
 PROOFS: dict[str, Proofs] = {
+    **{name: Proofs(*given) for name, given in NOTIFICATION_PROOFS.items()},
     "G01-G02": Proofs(
         partial(killed_processes, seconds=15, rate=120, look_ups=30, every=3.5),
         partial(killed_processes, seconds=60, rate=300, look_ups=100),
@@ -93,7 +95,7 @@ PROOFS: dict[str, Proofs] = {
         partial(acknowledged_fast, seconds=8),
         partial(acknowledged_fast, seconds=60),
         partial(acknowledged_fast, seconds=600),
-        ("ack_before_recording",),
+        ("ack_before_recording", "reports_one_by_one"),
     ),
     "G39c": Proofs(
         partial(replayed, requests=300),

@@ -17,6 +17,7 @@ from lookup.ingest import DossierWriter
 from notifications import claims, dispatcher
 from service.embedded import postgres
 from tests.faults.channel_mutants import CHANNEL_MUTANTS
+from tests.faults.notification_mutants import NOTIFICATION_MUTANTS
 from tests.faults.rig import NO_MUTANT
 
 ONE_SECOND = 1.0
@@ -195,4 +196,5 @@ MUTANTS: dict[str, Callable[[], None]] = {
         )
     },
     **CHANNEL_MUTANTS,
+    **NOTIFICATION_MUTANTS,
 }

@@ -12,7 +12,10 @@ __all__ = ["SENDSMS", "Faults", "Ledger", "Provider", "provider"]
 
 
 @asynccontextmanager
-async def provider(directory: Path, *, delay: float = 0.0) -> AsyncIterator[tuple[str, Provider]]:
+async def provider(
+    directory: Path, *, delay: float = 0.0, strict_telegram: bool = False
+) -> AsyncIterator[tuple[str, Provider]]:
     """The gateway's sendsms address, and the gateway. `delay` seconds pass between taking and answering."""
-    async with open_provider(directory / "ledger", Faults(answer_after=delay)) as (url, opened):
+    faults = Faults(answer_after=delay)
+    async with open_provider(directory / "ledger", faults, strict_telegram=strict_telegram) as (url, opened):
         yield url + SENDSMS, opened

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -187,18 +187,30 @@ async def open_rig(
     dispatchers: int = 2,
     mutant: str = NO_MUTANT,
     provider_delay: float = 0.0,
+    strict_telegram: bool = False,
+    prepared: str = "",
+    database_url: str | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Rig]:
     """A fresh rig with durable servers, `webs` and `dispatchers` processes running, each with `mutant` applied.
 
-    `settings` are environment names and values besides those that every rig has.
+    `settings` are environment names and values besides those that every rig has. `prepared` is SQL that the owner runs
+    before any process of ours starts. `database_url`: a store that the proof brings.
     """
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="motma-faults-")))
         servers = await stack.enter_async_context(run_embedded(directory / "data"))
-        sendsms, gateway = await stack.enter_async_context(provider(directory, delay=provider_delay))
+        if database_url is not None:
+            servers = replace(servers, database_url=database_url)
+        sendsms, gateway = await stack.enter_async_context(
+            provider(directory, delay=provider_delay, strict_telegram=strict_telegram)
+        )
         await migrate(servers.database_url)
         await load_reference_data(servers.database_url)
+        if prepared:
+            owner = await asyncpg.connect(servers.database_url)
+            await owner.execute(prepared)
+            await owner.close()
         async with open_database(servers.database_url, roles=(Role.OPERATOR,)) as database:
             keys = [await make_key(database, agency=a, kind=KeyKind.LIVE, name="faults") for a in AGENCIES]
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
@@ -239,6 +251,7 @@ def _environment(servers: EmbeddedServers, sendsms: str, port: int, mutant: str)
         "MOTMA_KANNEL_SENDSMS_URL": sendsms,
         "MOTMA_TELEGRAM_API_URL": sendsms.removesuffix(SENDSMS),
         "MOTMA_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "MOTMA_ESMS_API_URL": sendsms.removesuffix(SENDSMS),
         "MOTMA_KANNEL_HOOK_SECRET": HOOK_SECRET,
         "MOTMA_KANNEL_SENDER": "8088",
         # Far more texts than any cap lets out in a day.

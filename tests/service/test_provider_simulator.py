@@ -74,7 +74,7 @@ async def test_each_switch_does_what_it_says(provider: tuple[str, Provider]) -> 
             answers[next(iter(switches))] = await sendsms(http, url, "http://127.0.0.1:1/dlr")
             opened.faults = Faults()
         assert [answer[0] for answer in answers.values()] == [429, 503, 200, 429]
-        assert (answers["too_many"][2], answers["odd"][1][:2]) == ("30", "3:")
+        assert (answers["too_many"][2], answers["odd"][1][:2]) == ("30", "4:")
         opened.faults = Faults(silent=1)
         with pytest.raises(TimeoutError):
             await sendsms(http, url, "http://127.0.0.1:1/dlr")
