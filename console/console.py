@@ -28,7 +28,10 @@ class Console:
         found: list[web.AbstractRouteDef] = [*self._entrance.routes()]
         for page in self._places:
             found.append(web.get(page.url, self._guard.shows(page, page.shows)))
-            found += [web.get(page.url + below, self._guard.shows(page, part)) for below, part in page.parts.items()]
+            found += [
+                web.get(page.url + below, self._guard.shows(page, part, rare=below in page.rare))
+                for below, part in page.parts.items()
+            ]
             found += [
                 web.post(page.url + below, self._guard.does(page, deed, rare=below in page.rare))
                 for below, deed in page.does.items()

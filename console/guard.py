@@ -81,11 +81,14 @@ class Guard:
 
     async def known(self, request: web.Request) -> Known | Session | None:
         """Who is signed in; a session alone waits for its second proof."""
-        session = await self.session(request)
-        if session is None or not session.complete:
-            return session
+        token = request.cookies.get(self.cookie)
+        if token is None:
+            return None
         try:
             async with self._means.database.transaction(Role.GATE) as connection:
+                session = await self._means.sessions.find(connection, token, browser=browser_of(request))
+                if session is None or not session.complete:
+                    return session
                 account = await get_account(connection, session.account_id)
                 duties = await duties_of(connection, account.account_id, civil_day(self._means.clock()))
         except DATABASE_AWAY as error:
@@ -117,7 +120,7 @@ class Guard:
 
     # --- pages ---
 
-    def shows(self, page: Page, handler: Handler) -> Answering:
+    def shows(self, page: Page, handler: Handler, *, rare: bool = False) -> Answering:
         """The handler of a GET of `page`."""
 
         async def show(request: web.Request) -> web.StreamResponse:
@@ -125,7 +128,10 @@ class Guard:
             refused = self._not_yet(request, page, found)
             if refused is not None or not isinstance(found, Known):
                 return refused or _to(SIGN_IN, request)
-            return await handler(self._visit(request, found, page, NO_FORM))
+            visit = self._visit(request, found, page, NO_FORM)
+            if rare and not found.session.fresh:
+                return _to(PROVE_AGAIN, request)
+            return await handler(visit)
 
         return show
 

@@ -28,7 +28,8 @@ class Page:
 
     `name` is the msgid of its words (`page.NAME`); `path` stands below /console. `needs`: an ability of the officer's
     roles at the present office, None for everybody who is signed in. `shows` answers GET at `path`, `parts` GET below
-    it (`/{code}`), `does` POST below it. `rare` are those of `does` that ask for a proof shown a short while ago.
+    it (`/{code}`), `does` POST below it. `rare` are those of `parts` (exports) and `does` that ask for a proof shown a
+    short while ago.
     `waits` says how much of it waits for the officer, for the start page; `group` None keeps it out of the menu.
     """
 

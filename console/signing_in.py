@@ -183,6 +183,7 @@ class SigningIn:
             complete=complete,
             browser=browser,
         )
+        await self._means.sessions.forget(connection)
         if complete:
             await note_sign_in(connection, account.account_id)
             await self._note(connection, account, "sign_in", proofs="+".join(sorted(proofs)))
