@@ -1,12 +1,17 @@
 """What an operator watches: queues by lane and agency, providers, costs of a day, refusals, what was given up."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
 
 from database.pool import Database, Role
 from domain.civil_time import civil_day
 from domain.contact import ChannelName, Contact
 from domain.message import Lane
 from domain.status import Status
+from notifications import operation, timeline, turn
 from notifications.operation import Figures, figures
 from notifications.subscriptions import Subscriptions
 from tests.notifications.conftest import OFFICE, PHONE, Dispatch, Office, Phones
@@ -90,3 +95,35 @@ async def test_refusals_and_dead_letters_of_the_day(office: Office, database: Da
     found = await read(database)
     assert (found.refusals.today, found.refusals.left_today, found.refusals.week) == (1, 1, 2)
     assert (found.given_up.dead_today, found.given_up.failed_today, found.given_up.dead) == (1, 1, 2)
+
+
+LOOKED_AT = {
+    "queues": (operation.QUEUES, "10"),
+    "providers": (operation.PROVIDERS, "'10 min', '60 s'"),
+    "costs": (operation.COSTS, "'2026-11-22', '2026-11-21', '2026-11-22'"),
+    "refusals": (operation.REFUSALS, "'2026-11-22'"),
+    "given_up": (operation.GIVEN_UP, "'2026-11-22', 10"),
+    "sum_up": (turn.SUM_UP, "'1 min', '1 h'"),
+    "first_since": (timeline.FIRST_SINCE, "'2026-11-22'"),
+    "of_dossier": (timeline.LIST_OF_DOSSIER, "'x', null, null, null, null, 10"),
+    "of_contact": (timeline.LIST_OF_CONTACT, "'x', null, null, null, null, 10"),
+}
+# Walked from one end, and no further than a limit says: what waits, and the ends of the key.
+FROM_AN_END = {"message_waiting", "message_pkey", "message_given_up"}
+
+
+@pytest.mark.parametrize("name", LOOKED_AT)
+async def test_no_figure_walks_the_messages(database: Database, name: str) -> None:
+    statement, given = LOOKED_AT[name]
+    async with database.connection(Role.OPERATOR) as connection:
+        await connection.execute("SELECT set_config('plan_cache_mode', 'force_generic_plan', false)")
+        await connection.execute(f"PREPARE {name} AS {statement}")
+        lines = [row[0] for row in await connection.fetch(f"EXPLAIN (COSTS OFF) EXECUTE {name} ({given})")]
+        await connection.execute(f"DEALLOCATE {name}")
+    assert not [line for line in lines if "Seq Scan on message" in line]
+    scans = [
+        (found[1], following)
+        for line, following in pairwise([*lines, ""])
+        if (found := re.search(r"Scan(?: Backward)? using (message_\w+) on ", line))
+    ]
+    assert [index for index, following in scans if "Cond" not in following and index not in FROM_AN_END] == []
