@@ -202,7 +202,8 @@ class Reading:
         if not words:
             return await _newest(connection, wanted, low, high, most) if not wanted.text.strip() else []
         query = _query(words, wanted)
-        window = await _newest(connection, wanted, low, high, WINDOW)
+        # The words of the query say the filters too, so the window need not: the newest of all are one short read.
+        window = await _newest(connection, Wanted(), low, high, WINDOW)
         found = [row["n"] for row in await connection.fetch(AMONG, window, query, most)]
         if len(found) < most and len(window) == WINDOW:
             older = await connection.fetch(BY_WORDS, query, window[-1], low, most - len(found))

@@ -13,7 +13,7 @@ PAGE = 20
 
 def entries_in(page: str) -> list[int]:
     """The numbers of the entries a list shows."""
-    return [int(part.split('"')[0]) for part in page.split('<h2><a href="/cong-khai/')[1:]]
+    return [int(part.split('"')[0]) for part in page.split('<h2 lang="vi"><a href="/cong-khai/')[1:]]
 
 
 async def test_an_empty_register_says_so(register: RegisterSite) -> None:
