@@ -49,6 +49,10 @@ TAKE = """
 BEGIN = "INSERT INTO deadline_walk (event, reached) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 MOVE = "UPDATE deadline_walk SET reached = $2, dossier_id = $3, rest_until = now() + $4 WHERE event = $1"
 CLOCK = "SELECT now()"
+PLACES = "SELECT event, reached FROM deadline_walk WHERE event <> 'apologies' ORDER BY event"
+AGAIN = """
+    UPDATE deadline_walk SET reached = $2, dossier_id = 0, rest_until = '-infinity'
+     WHERE event = $1 AND reached > $2 RETURNING event"""
 
 # The dossier's row is asked by its key (OFFSET 0 forbids a join): it holds the date that counts, the entries of the
 # history those that were ever stated. A row without one still says how far the walk has come.
@@ -246,4 +250,12 @@ async def _now(connection: Connection, place: Any) -> datetime:  # noqa: ANN401 
     return now
 
 
-STATEMENTS = (TAKE, BEGIN, MOVE, CLOCK, FIND_DUE, FIND_ASKED)
+async def go_back(connection: Connection, event: EventKind, since: date) -> bool:
+    """Walk again from the dates of `since` on; False where the walk is not that far. Runs as `motma_operator`.
+
+    What was told is not told again, and nothing older than what is worth telling.
+    """
+    return await connection.fetchval(AGAIN, event, _midnight(since)) is not None
+
+
+STATEMENTS = (TAKE, BEGIN, MOVE, CLOCK, PLACES, AGAIN, FIND_DUE, FIND_ASKED)

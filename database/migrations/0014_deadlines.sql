@@ -85,7 +85,7 @@ create policy operator on apology_act to motma_operator using (true);
 grant select on apology_policy to motma_app, motma_worker, motma_operator;
 grant insert, update, delete on apology_policy to motma_operator;
 grant select, insert, update on deadline_walk to motma_worker;
-grant select on deadline_walk to motma_operator;
+grant select, update on deadline_walk to motma_operator;
 grant select, update on apology to motma_app;
 grant select, insert, update on apology to motma_worker;
 grant select, insert on apology_act to motma_app, motma_worker;

@@ -20,6 +20,7 @@ from lookup.working_time import WorkingCalendar
 from notifications import deadlines
 from notifications.apology_policies import Policy, set_policy
 from notifications.deadlines import DeadlineWatch, Watching
+from notifications.kinds import EventKind
 from tests.notifications.calendar import NO_REST, Calendar, calendar_of, local
 
 ONE_BY_ONE = Watching(batch=1, rest=timedelta(0), look=timedelta(0))
@@ -140,6 +141,18 @@ async def test_after_an_outage_only_what_is_still_worth_it_is_told_oldest_first(
     assert [code for event, code in told if event == DUE] == [tomorrow]
     assert [code for event, code in told if event == LATE] == [first, later, yesterday]
     assert not {long_ago, today} & {code for _, code in told}
+
+
+async def test_a_walk_sent_back_tells_what_came_late_and_nothing_twice(calendar: Calendar) -> None:
+    told = await calendar.opens(local(20, 9))
+    await calendar.day(local(23))
+    late = await calendar.opens(local(19, 9))
+    await calendar.day(local(23, 9))
+    assert await calendar.told() == [(LATE, told)]
+    async with calendar.database.transaction(Role.OPERATOR) as operator:
+        assert await deadlines.go_back(operator, EventKind.OVERDUE, local(18).date())
+    await calendar.day(local(23, 10))
+    assert await calendar.told() == [(LATE, told), (LATE, late)]
 
 
 async def test_a_service_set_up_late_does_not_tell_of_the_past(calendar: Calendar) -> None:

@@ -1,4 +1,4 @@
-"""`motma rules`, `ladders`, `wordings`, `apologies`: set, shown, taken back; what makes no sense is refused."""
+"""`motma rules`, `ladders`, `wordings`, `apologies`, `deadlines`: set, shown, taken back; nonsense is refused."""
 
 import asyncio
 import io
@@ -126,6 +126,19 @@ async def test_a_policy_of_apologies_is_made_shown_and_dropped(motma: Motma) -> 
         await motma("apologies", "drop", "--agency", "H05.16")
     with pytest.raises(Invalid, match="1 to 60"):
         await motma("apologies", "set", "officer", "--agency", "H05.16", "--days", "0")
+
+
+async def test_a_walk_along_the_calendar_is_shown_and_sent_back(motma: Motma, database_url: str) -> None:
+    assert "looked at the calendar yet" in await motma("deadlines", "list")
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("INSERT INTO deadline_walk (event, reached) VALUES ('overdue', '2026-11-23 00:00+07')")
+    await owner.close()
+    assert await motma("deadlines", "list") == "overdue             up to 2026-11-23 00:00\n"
+    await motma("deadlines", "again", "overdue", "--since", "2026-11-16")
+    assert await motma("deadlines", "list") == "overdue             up to 2026-11-16 00:00\n"
+    for kind in ("overdue", "due_tomorrow"):
+        with pytest.raises(NotFound, match="not come as far"):
+            await motma("deadlines", "again", kind, "--since", "2026-11-20")
 
 
 @pytest.mark.parametrize(
