@@ -32,7 +32,7 @@ PACKAGES = (
 
 def offers(*, sends_sms: bool) -> frozenset[str]:
     """Which of the pages the front page names."""
-    return frozenset({"scan", "chat", "feedback", *(("mine",) if sends_sms else ())})
+    return frozenset({"scan", "chat", "feedback", "published", *(("mine",) if sends_sms else ())})
 
 
 class CitizensCorner:
