@@ -1,23 +1,27 @@
 """The e-mail channel: letters out, one click to stop them, and what mail servers report back."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
-from enum import StrEnum
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from channels.channel import Opening, Surroundings
 from channels.conversation.turn import Manner
+from channels.email.bounces import BounceKind, Returned, returned
 from channels.email.letters import address_of, letter
+from channels.email.mailbox import MOST_AT_ONCE, Mailbox
 from channels.email.server import MailServer
 from channels.email.stopping import StopLinks
 from channels.standard_webhooks import Verifier, key_of
-from database.pool import Database, Role
+from database.pool import DATABASE_AWAY, Database, Role
 from domain.civil_time import utc_now
-from domain.errors import Malformed, Undeliverable
+from domain.contact import Contact
+from domain.errors import Malformed, TryLater, Unavailable, Undeliverable
 from domain.message import DeliveryState, HandedOver, Outgoing
 from domain.vietnamese import clean
 from lookup.sealing import Seal
@@ -27,29 +31,27 @@ from notifications.settlement import LEFT
 from pages.requests import small_body
 
 MOST_BODY = 32_768
+READ_EVERY = 60.0  # seconds between looks into the mailbox
+
+SENT_TO = "SELECT contact_digest FROM message WHERE id = $1 AND channel = 'email'"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailSettings:
     """MOTMA_SMTP_URL and MOTMA_MAIL_…; off until `smtp_url` is set.
 
-    `mail_from` is our address; `mail_hook_secret` (`whsec_…`, or `new,old`) opens `/webhooks/email` for bounces.
+    `mail_from` is our address; `mail_hook_secret` (`whsec_…`, or `new,old`) opens `/webhooks/email` for bounces, which
+    may also be read in the mailbox `mail_bounce_url`.
     """
 
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     mail_hook_secret: str | None = field(default=None, repr=False)
+    mail_bounce_url: str | None = field(default=None, repr=False)
     mail_rate: float | None = None
     mail_concurrency: int = 8
-
-
-class BounceKind(StrEnum):
-    """What a mail server or provider has to say of a letter."""
-
-    DELIVERED = "delivered"
-    DELAYED = "delayed"
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
 
 
 class Bounce(msgspec.Struct, frozen=True):
@@ -94,13 +96,15 @@ class EmailChannel:
         self._server = MailServer.of(settings.smtp_url or "")
         secrets = [secret for secret in (settings.mail_hook_secret or "").split(",") if secret.strip()]
         self._verifier = Verifier(tuple(map(key_of, secrets)), clock=clock) if secrets else None
+        self._mailbox = Mailbox.of(settings.mail_bounce_url) if settings.mail_bounce_url else None
+        self._seal = seal
         self._reports = reports
         self._database = database
         self.links = StopLinks(seal, public_url)
         self._clock = clock
         self.rate = settings.mail_rate
         self.concurrency = settings.mail_concurrency
-        self.gives_receipts = self._verifier is not None
+        self.gives_receipts = self._verifier is not None or self._mailbox is not None
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Where reports come, if a secret guards it. The page that stops letters is one of the site's."""
@@ -119,8 +123,11 @@ class EmailChannel:
         return HandedOver(provider_id=None)
 
     async def examine(self) -> str:
-        """Whether the server lets us in."""
-        return await self._server.greet(self._sender.domain)
+        """Whether the server lets us in, and the mailbox of bounces."""
+        said = await self._server.greet(self._sender.domain)
+        if self._mailbox is None:
+            return said
+        return f"{said}; {await asyncio.to_thread(self._mailbox.count)} unread in the mailbox of bounces"
 
     async def report(self, request: web.Request) -> web.Response:
         """POST /webhooks/email: what became of a letter. Raises `Unauthenticated`, `TooLarge`, `Malformed`."""
@@ -132,18 +139,55 @@ class EmailChannel:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise Malformed("The body must be JSON with type and message_id.") from None
         message_id = self._message_id(told.message_id)
-        if message_id is None:
-            return web.Response()
+        if message_id is not None:
+            word = clean(f"{told.type} {told.reason}").strip()
+            await self._believe(message_id, told.type, word, gone=told.no_such_address)
+        return web.Response()
+
+    async def tend(self) -> None:
+        """Read the mailbox of bounces, if there is one."""
+        if self._mailbox is None:
+            await asyncio.Event().wait()
+        while True:
+            try:
+                while await self.read_bounces() == MOST_AT_ONCE:
+                    pass
+            except (TryLater, Unavailable) as error:
+                log.warning("bounces not read", error=type(error).__qualname__)
+            await asyncio.sleep(READ_EVERY)
+
+    async def read_bounces(self) -> int:
+        """Read what is new in the mailbox: how many letters. Raises `TryLater`, `Unavailable`: then they stay new."""
+        assert self._mailbox is not None  # noqa: S101  # else nobody asks
+        letters = await asyncio.to_thread(self._mailbox.unread)
+        for _, raw in letters:
+            if (told := returned(raw)) is not None:
+                await self._returned(told)
+        if letters:
+            await asyncio.to_thread(self._mailbox.mark_read, [number for number, _ in letters])
+        return len(letters)
+
+    async def _returned(self, told: Returned) -> None:
+        """Believe what came into the mailbox, if it brings the link of the very letter it speaks of."""
+        message_id, address = self._message_id(told.message_id), self.links.address(told.token)
+        if message_id is None or address is None:
+            return
+        try:
+            async with self._database.connection(Role.WORKER) as connection:
+                to = await connection.fetchval(SENT_TO, message_id)
+        except DATABASE_AWAY as error:
+            raise Unavailable("The store cannot be reached at the moment.") from error
+        if to == self._seal.contact(Contact(channel=EMAIL, address=address)):
+            word = f"{told.kind} {told.status}".strip()
+            await self._believe(message_id, told.kind, clean(word), gone=told.no_such_address)
+
+    async def _believe(self, message_id: int, kind: BounceKind, word: str, *, gone: bool) -> None:
         known = await self._reports.report(
-            route=self.name,
-            state=_STATE[told.type],
-            provider_word=clean(f"{told.type} {told.reason}").strip(),
-            message_id=message_id,
+            route=self.name, state=_STATE[kind], provider_word=word, message_id=message_id
         )
-        if known and (told.type is BounceKind.COMPLAINED or (told.type is BounceKind.BOUNCED and told.no_such_address)):
+        if known and (kind is BounceKind.COMPLAINED or (kind is BounceKind.BOUNCED and gone)):
             async with self._database.transaction(Role.WORKER) as connection:
                 await connection.execute(LEFT, [message_id])
-        return web.Response()
 
     def _message_id(self, written: str) -> int | None:
         """Our number in a Message-ID `<123@our.domain>`; None for what is no name of ours."""
@@ -171,3 +215,5 @@ OPENING = Opening(
     reaches=EMAIL,
     manner=Manner(buttons=False, is_heard=False),
 )
+
+STATEMENTS = (SENT_TO,)

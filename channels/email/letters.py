@@ -3,10 +3,11 @@
 from datetime import datetime
 from email import policy
 from email.errors import MessageError
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
+from typing import Any
 
 from domain.errors import Undeliverable
 from domain.language import Language
@@ -15,8 +16,20 @@ from lookup.wording import Words
 
 WORDS = Words("channels.email")
 MOST_SUBJECT = 150
+
+
+class _Whole(UnstructuredHeader, BaseHeader):
+    """A header that stands on one line: folding would encode an address that is long, which no mail program expects."""
+
+    def fold(self, *, policy: Any) -> str:  # noqa: ANN401 - generic in the stubs alone
+        """As it is written; lines may have 998 characters (RFC 5322, section 2.1.1)."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Whole)
 # Folded as SMTP wants it; what is not ASCII is encoded, so that any server takes it.
-_POLICY = policy.SMTP.clone(cte_type="7bit")
+_POLICY = policy.SMTP.clone(cte_type="7bit", header_factory=_HEADERS)
 
 
 def address_of(written: str) -> Address:

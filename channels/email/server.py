@@ -14,7 +14,7 @@ from domain.errors import Gone, InDoubt, Malformed, TryLater, Undeliverable
 LIMIT = 8.0  # seconds for each step; the dispatcher's own limit holds for all of them
 PARTING = 1.0
 # Enhanced codes (RFC 3463) of addresses that will never take a letter: no such mailbox, domain, syntax; disabled.
-_NO_SUCH_ADDRESS = ("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
+NO_SUCH_ADDRESS = ("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,6 @@ def refusal(code: int, said: str) -> Exception:
     words = f"The mail server refuses: {code}."
     if 500 <= code < 600:
         enhanced = said.strip().partition(" ")[0]
-        gone = enhanced in _NO_SUCH_ADDRESS or (code in {550, 551, 553} and enhanced[:2] != "5.")
+        gone = enhanced in NO_SUCH_ADDRESS or (code in {550, 551, 553} and enhanced[:2] != "5.")
         return Gone(words) if gone else Undeliverable(words)
     return TryLater(words)

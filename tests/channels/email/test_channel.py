@@ -2,6 +2,7 @@
 
 import socket
 from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -11,8 +12,9 @@ from aiohttp.test_utils import TestClient
 from standardwebhooks import Webhook
 
 from channels.email.channel import EmailChannel, EmailSettings
-from channels.email.letters import address_of
+from channels.email.letters import address_of, letter
 from channels.email.server import MailServer, refusal
+from channels.email.stopping import StopLinks
 from database.pool import Database, Role
 from domain.errors import Gone, InDoubt, Malformed, TryLater, Undeliverable
 from domain.language import Language
@@ -55,6 +57,14 @@ async def test_what_is_no_notice_has_a_plain_subject_and_english_words(channel: 
     assert letter["Subject"] == "A message from Một Mã"
     assert letter["Content-Language"] == "en"
     assert letter["List-Unsubscribe"].endswith("?lang=en>")
+
+
+def test_the_way_to_stop_stands_in_clear_for_mail_programs(seal: Seal) -> None:
+    """RFC 2369: an address in angle brackets. Python would fold it into encoded words, and decode those in tests."""
+    url = StopLinks(seal, PUBLIC_URL).url("a" * 60 + "@example.com", Language.VIETNAMESE)
+    made = letter(notice(), sender=Address(addr_spec="a@motma.example.vn"), stop_url=url, now=datetime.now(UTC))
+    assert f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in made.as_bytes()
+    assert all(len(line) <= 998 for line in made.as_bytes().split(b"\r\n"))
 
 
 @pytest.mark.parametrize(
