@@ -1,14 +1,14 @@
 """Dossiers of the officer's offices, found by what officers know: what changed last, a reference, a phone."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from database.pool import Connection
+from database.pool import SET_TENANT, Connection, Database, Role
 from domain.contact import ChannelName, Contact
 from domain.status import Status
-from lookup.agency_dossiers import FIND_REFERENCE
 from lookup.deadlines import Punctuality, punctuality
 from lookup.sealing import Seal
 
@@ -23,6 +23,22 @@ LATEST = """
             ORDER BY recorded_at DESC, dossier_id DESC LIMIT $4) AS e
      WHERE r.scope_id = $1
      ORDER BY e.recorded_at DESC, e.dossier_id DESC LIMIT $4"""
+# An office whose dossiers somebody else's system sends has no journal: its newest ones, among the newest of all.
+NEWEST = """
+    SELECT d.id FROM dossier d
+     WHERE d.id < coalesce($1::bigint, 9223372036854775807)
+       AND d.id > coalesce($1::bigint, pg_sequence_last_value('dossier_id'::regclass) + 1) - $2::bigint
+     ORDER BY d.id DESC LIMIT $3"""
+# By whichever system sends for the office: its own, that of one below, or that of one above.
+BY_REFERENCE = """
+    SELECT d.id
+      FROM (SELECT r.agency_id FROM agency_reach r WHERE r.scope_id = $1
+             UNION
+            SELECT r.scope_id FROM agency_reach r WHERE r.agency_id = $1) owner
+     CROSS JOIN LATERAL (
+           SELECT id FROM dossier
+            WHERE owner_agency = owner.agency_id AND reference = $2 ORDER BY id DESC LIMIT $3) AS d
+     ORDER BY d.id DESC LIMIT $3"""
 BY_PHONE = "SELECT d.id FROM dossier d WHERE d.phone_digest = $1 AND NOT d.test ORDER BY d.id DESC LIMIT $2"
 LINES = """
     SELECT d.id, d.code, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.applicant_name, d.reference,
@@ -31,6 +47,7 @@ LINES = """
       LEFT JOIN agency o ON o.id = coalesce(d.resolving_agency, d.receiving_agency)
       LEFT JOIN procedure p ON p.id = d.procedure_id
      WHERE d.id = ANY ($1::bigint[])"""
+WALKED = 200_000  # ids
 SECTOR = "SELECT p.sector FROM procedure p WHERE p.code = $1"
 
 
@@ -57,6 +74,23 @@ class Part:
     onward: tuple[datetime, int] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficersDatabase(Database):
+    """The store for what reads as a tenant: an officer also sees what others own and the own office works on."""
+
+    @classmethod
+    def of(cls, database: Database) -> "OfficersDatabase":
+        """The same pools."""
+        return cls(url=database.url, pools=database.pools)
+
+    @asynccontextmanager
+    async def tenant(self, agency_id: int, *, test: bool) -> AsyncIterator[Connection]:
+        """One transaction of an officer of `agency_id`."""
+        async with self.transaction(Role.CONSOLE) as connection:
+            await connection.execute(SET_TENANT, str(agency_id), "on" if test else "off")
+            yield connection
+
+
 class DossierLists:
     """All functions run as `motma_console` with the officer's office set. `sectors` is None for all."""
 
@@ -74,10 +108,15 @@ class DossierLists:
         onward = (rows[-1]["recorded_at"], rows[-1]["dossier_id"]) if len(rows) == most else None
         return Part(lines=lines, onward=onward)
 
+    async def newest(self, *, before: int | None = None, most: int = 50) -> tuple[Part, int | None]:
+        """The newest ones among the last `WALKED`, and the number before which the next part begins."""
+        rows = await self._connection.fetch(NEWEST, before, WALKED, most)
+        part = Part(lines=await self._lines([row["id"] for row in rows]))
+        return part, rows[-1]["id"] if len(rows) == most else None
+
     async def by_reference(self, reference: str, *, most: int = 50) -> Part:
         """Those with the agency's own reference, newest first."""
-        long_ago = datetime.min.replace(tzinfo=self._now.tzinfo)
-        rows = await self._connection.fetch(FIND_REFERENCE, self._agency_id, reference, long_ago, most)
+        rows = await self._connection.fetch(BY_REFERENCE, self._agency_id, reference, most)
         return Part(lines=await self._lines([row["id"] for row in rows]))
 
     async def by_phone(self, phone: str, seal: Seal, *, most: int = 50) -> Part:
@@ -115,4 +154,4 @@ class DossierLists:
         )
 
 
-STATEMENTS = (LATEST, BY_PHONE, LINES, SECTOR)
+STATEMENTS = (LATEST, NEWEST, BY_REFERENCE, BY_PHONE, LINES, SECTOR)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 from prometheus_client import REGISTRY
 
 from cache.budgets import lookups_per_origin
@@ -34,6 +34,7 @@ from channels.web.seen import SeenOnPages
 from channels.web.widget.script import Widget
 from channels.web_push.channel import WebPushChannel
 from channels.web_push.tickets import PACKAGE as WEB_PUSH
+from console.elsewhere import ElsewhereSettings
 from database.pool import Role
 from database.supervision import beside
 from domain.contact import ChannelName
@@ -72,6 +73,8 @@ class Front:
         simulated: Handsets | None,
         one_by_one: CoalescingWriter,
         heard: Heard,
+        http: ClientSession,
+        elsewhere: ElsewhereSettings,
     ) -> None:
         """Raises `SettingsError`."""
         self._settings = settings
@@ -124,10 +127,10 @@ class Front:
         )
         ways = ways_to_ask(settings, sms_number=sms_number)
         self._slips = receipt_pages(core, pages, ways)
-        self._register = PublicRegister(
-            core, pages, feedback=feedback, visitors=self._visitors, url=settings.url
+        self._register = PublicRegister(core, pages, feedback=feedback, visitors=self._visitors, url=settings.url)
+        self._console = open_console(
+            settings, core, assets=assets, visitors=self._visitors, http=http, elsewhere=elsewhere
         )
-        self._console = open_console(settings, core, assets=assets, visitors=self._visitors)
         self._agencies = self._agency_api(pages, ways, one_by_one)
         self._lookup = PublicLookup(
             desk=desk,

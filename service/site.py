@@ -21,6 +21,8 @@ from channels.open_channels import OpenChannels, manners, open_channels, reached
 from channels.simulator.handsets import SIMULATED_NUMBER, Handsets
 from channels.sms.routing import SETTINGS_PREFIX, RoutingSettings, agency_senders
 from channels.web.front_door import FrontDoor
+from console.elsewhere import PREFIX as ELSEWHERE_PREFIX
+from console.elsewhere import ElsewhereSettings
 from database.pool import Database
 from database.supervision import beside, supervised
 from domain.contact import ChannelName
@@ -97,6 +99,8 @@ async def open_site(
             simulated=simulated,
             one_by_one=one_by_one,
             heard=inbox.heard,
+            http=http,
+            elsewhere=read_environment(ElsewhereSettings, ELSEWHERE_PREFIX),
         )
         url = await stack.enter_async_context(_serving(settings, front))
         if worker == 0:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from console.dossier_lists import DossierLists
+from console.dossier_lists import DossierLists, OfficersDatabase
 from console.page import Group, Page
 from console.roles import Ability
 from console.visit import HOME, Visit
@@ -25,12 +25,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 async def show(visit: Visit) -> web.Response:
     """GET /console/ho-so: what changed last; a list without names is no view of personal data."""
-    async with visit.reading() as connection:
-        part = await _lists(visit, connection).latest(before=_cursor(visit.asked("truoc")), most=_AT_ONCE)
+    before, number = _cursor(visit.asked("truoc")), visit.number("so")
     onward = ""
+    async with visit.reading() as connection:
+        lists = _lists(visit, connection)
+        part = await lists.latest(before=before, most=_AT_ONCE) if number is None else None
+        if part is None or (before is None and not part.lines):
+            part, number = await lists.newest(before=number, most=_AT_ONCE)
+            onward = f"{_URL}?so={number}" if number is not None else ""
     if part.onward is not None:
-        at, number = part.onward
-        onward = f"{_URL}?truoc={(at - _EPOCH) // _MICROSECOND}-{number}"
+        at, last = part.onward
+        onward = f"{_URL}?truoc={(at - _EPOCH) // _MICROSECOND}-{last}"
     return visit.render("dossiers.html", part=part, onward=onward, typed="", searched=False, mistakes={})
 
 
@@ -62,7 +67,7 @@ async def one(visit: Visit) -> web.Response:
     except MalformedCode:
         raise NotFound("There is no such dossier.") from None
     await visit.note("dossier.view", subject=code)
-    dossiers, tenant = AgencyDossiers(visit.means.database, visit.means.seal), tenant_of(visit)
+    dossiers, tenant = AgencyDossiers(OfficersDatabase.of(visit.means.database), visit.means.seal), tenant_of(visit)
     held = await dossiers.get(tenant, code)
     async with visit.reading() as connection:
         if not await _lists(visit, connection).within(held.procedure_code):
@@ -97,7 +102,7 @@ def tenant_of(visit: Visit) -> Tenant:
 
 async def _is_held(visit: Visit, code: str) -> bool:
     try:
-        await AgencyDossiers(visit.means.database, visit.means.seal).get(tenant_of(visit), code)
+        await AgencyDossiers(OfficersDatabase.of(visit.means.database), visit.means.seal).get(tenant_of(visit), code)
     except NotFound:
         return False
     return True

@@ -147,6 +147,34 @@ async def test_an_office_sees_its_own_part_only(house: House) -> None:
             assert "Nguyễn Văn An" not in (await browser.post("/console/ho-so/tim", q=typed)).text
 
 
+async def test_an_office_works_on_what_its_province_sends(house: House) -> None:
+    province, office = (house.core.registry.agency_by_code(code) for code in ("H05", OFFICE))
+    assert province
+    assert office
+    tenant = Tenant(agency_id=province.agency_id, agency_code="H05", test=False, api_key_id="t")
+    facts = DossierFacts(
+        code=CODE,
+        receiving_agency=office.agency_id,
+        status=Status.PROCESSING,
+        status_at=datetime(2026, 11, 3, 3, tzinfo=UTC),
+        applicant_name="Nguyễn Văn An",
+        reference="MC-9",
+        phone="+84901234567",
+    )
+    (stored,) = await house.core.writer.store_facts(tenant, [facts])
+    assert stored.outcome is Outcome.STORED
+    clerk = await house.officer(OfficerRole.CLERK)
+    assert CODE in (await clerk.get("/console/ho-so")).text
+    assert "Nguyễn Văn An" in (await clerk.get(f"/console/ho-so/{CODE}")).text
+    await clerk.get("/console/ho-so")
+    for typed in (CODE, "MC-9", "0901234567"):
+        assert "Nguyễn Văn An" in (await clerk.post("/console/ho-so/tim", q=typed)).text
+    for office_of in ("H05.16.11", "H26"):
+        stranger = await house.officer(OfficerRole.CLERK, email=f"{office_of}@example.vn", office=office_of)
+        assert CODE not in (await stranger.get("/console/ho-so")).text
+        assert (await stranger.get(f"/console/ho-so/{CODE}")).status == 404
+
+
 async def test_a_sector_narrows_what_is_seen(house: House) -> None:
     await Office(house.core).files()
     await house.hires("an@bacninh.gov.vn", OfficerRole.CLERK, sector="Lĩnh vực khác")
