@@ -78,7 +78,7 @@ class Receivers:
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 request.transport.abort()
             case "moved":
-                return web.Response(status=302, headers={"Location": f"{self.url}/elsewhere"})
+                return web.Response(status=307, headers={"Location": f"{self.url}/elsewhere"})
             case "busy" if self.heard[way] <= PLACES:
                 return web.Response(status=429, headers={"Retry-After": str(int(WISH))})
         return web.Response(status={"gone": 410, "broken": 500, "dead": 503}.get(way, 204))

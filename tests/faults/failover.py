@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGINT, SIGKILL, SIGSTOP
+from signal import SIGINT, SIGKILL
 from tempfile import TemporaryDirectory
 
 import asyncpg
@@ -87,19 +86,6 @@ class Cluster:
         """The number of its first process."""
         return int((self.directory / "postmaster.pid").read_text("utf-8").splitlines()[0])
 
-    def child(self, name: str) -> int | None:
-        """The number of one of its processes, by what it calls itself."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    said = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                    parent = re.search(r"^PPid:\s+(\d+)", (entry / "status").read_text("utf-8"), re.MULTILINE)
-                except OSError:
-                    continue
-                if name in said and parent and int(parent[1]) == self.postmaster():
-                    return int(entry.name)
-        return None
-
     async def kill(self) -> None:
         """kill -9 of the postmaster; its children see that and end."""
         os.kill(self.postmaster(), SIGKILL)
@@ -115,6 +101,74 @@ class Cluster:
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
+
+
+class Line:
+    """The line to one port: what is on it is held back while it stalls, and lost when it is cut."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until either end closes it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        try:
+            there, out = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:  # there is nobody any more
+            writer.close()
+            return
+        self._ends |= {writer, out}
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, out))
+                both.create_task(self._pump(there, writer))
+        except* OSError:
+            pass  # cut
+        finally:
+            self._ends -= {writer, out}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            await self._flows.wait()
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    def stall(self) -> None:
+        """Nothing goes through any more."""
+        self._flows.clear()
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        self._flows.set()
+        for end in self._ends:
+            end.transport.abort()
+
+    async def closed(self) -> None:
+        """Wait until every connection has ended."""
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_line_to(port: int) -> AsyncIterator[Line]:
+    """A line that listens at a port of its own."""
+    line = Line(port)
+    server = await asyncio.start_server(line.connected, "127.0.0.1", 0)
+    line.port = server.sockets[0].getsockname()[1]
+    try:
+        yield line
+    finally:
+        server.close()
+        line.cut()
+        await line.closed()
 
 
 async def _made(account: Account, *command: str) -> None:
@@ -138,10 +192,11 @@ def _place(top: Path, account: Account) -> Path:
 
 
 @asynccontextmanager
-async def pair(*, waited_for: bool) -> AsyncIterator[tuple[Cluster, Cluster]]:
-    """A primary and its standby, which each commit waits for unless said otherwise."""
+async def pair(*, waited_for: bool) -> AsyncIterator[tuple[Cluster, Cluster, Line]]:
+    """A primary, its standby, which each commit waits for unless said otherwise, and the line between them."""
     account = await choose_account()
-    with TemporaryDirectory(prefix="motma-failover-") as directory:
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(TemporaryDirectory(prefix="motma-failover-"))
         place = _place(Path(directory), account)
         primary = Cluster(directory=place / "primary", port=free_port(), account=account)
         standby = Cluster(directory=place / "standby", port=free_port(), account=account)
@@ -149,14 +204,15 @@ async def pair(*, waited_for: bool) -> AsyncIterator[tuple[Cluster, Cluster]]:
         await _made(account, "initdb", "-D", str(primary.directory), "-U", "postgres", "-A", "trust", *locale)
         try:
             await primary.start()
-            source = f"host=127.0.0.1 port={primary.port} user=postgres application_name={STANDBY}"
+            between = await stack.enter_async_context(open_line_to(primary.port))
+            source = f"host=127.0.0.1 port={between.port} user=postgres application_name={STANDBY}"
             how = ("-D", str(standby.directory), "-R", "-X", "stream", "-c", "fast")
             await _made(account, "pg_basebackup", "-d", source, *how)
             await standby.start()
             if waited_for:
                 await primary.ask(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'")
                 await primary.ask("SELECT pg_reload_conf()")
-            yield primary, standby
+            yield primary, standby, between
         finally:
             await standby.stop()
             await primary.stop()
@@ -168,7 +224,7 @@ async def failed_over(*, seconds: float, rate: float, stalled: float, mutant: st
     Mutant: `standby_not_waited_for`.
     """
     evidence = Evidence(guarantee="G26")
-    async with pair(waited_for=mutant != ASYNC) as (primary, standby):
+    async with pair(waited_for=mutant != ASYNC) as (primary, standby, line):
         hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
         url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
         async with open_rig(mutant=mutant, dispatchers=1, database_url=url) as rig:
@@ -179,14 +235,11 @@ async def failed_over(*, seconds: float, rate: float, stalled: float, mutant: st
 
             async def fail() -> float:
                 await asyncio.sleep(seconds / 3)
-                receiver = standby.child("walreceiver")
-                assert receiver is not None
-                os.kill(receiver, SIGSTOP)
+                line.stall()
                 await asyncio.sleep(stalled)
                 killed = time.monotonic()
                 await primary.kill()
-                os.kill(receiver, SIGKILL)  # what lay on the line is lost with it; the standby starts anew by itself
-                await standby.answers()
+                line.cut()
                 await standby.ask("SELECT pg_promote(true, 10)")
                 evidence.figures["promoted after s"] = round(time.monotonic() - killed, 1)
                 await probe.push("events", [event(codes[0], 0)])

@@ -71,7 +71,7 @@ NOTIFICATION_PROOFS: dict[str, tuple[Proof, Proof, Proof, tuple[str, ...]]] = {
     "G26": (
         partial(failed_over, seconds=9, rate=150, stalled=0.4),
         partial(failed_over, seconds=30, rate=300, stalled=0.4),
-        partial(failed_over, seconds=120, rate=300, stalled=1.0),
+        partial(failed_over, seconds=120, rate=300, stalled=4.0),
         ("standby_not_waited_for",),
     ),
     "G33": (

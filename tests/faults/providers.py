@@ -219,11 +219,15 @@ async def strange_receipts(*, messages: int, mutant: str = NO_MUTANT) -> Evidenc
         evidence.expect(kept == 10 * told, f"{kept} receipts kept, not {10 * told}")
         await nothing_lost(rig, producer, evidence)
         silent = len(await rig.query(LATER))
+        for process in rig.processes:  # a new one looks back further than one that has looked before
+            await process.stop()
+            await process.start()
         took = await until(rig, UNDER_WAY, lambda n: n == 0, 40)
         ended = Counter(row["state"] for row in await rig.query(STATES))
         evidence.figures |= {"after 72 h without": ended[50], "within s": round(took, 1)}
         evidence.expect(ended[50] == silent and ended[80] == states[80], "silence was not told as silence")
-        evidence.need(silent > 0 and states[70] > 0, "no fault befell anything")
+        befell = silent > 0 and states[70] > 0
+        evidence.need(befell or bool(evidence.violations), "no fault befell anything")
     return evidence
 
 
