@@ -16,18 +16,23 @@ MOST_WORDS = 200
 # Only the holder of the newest lease writes (attempts is the fence), and only once: a row no longer CLAIMED was
 # settled by an earlier try of this statement whose answer was lost. A delivery report may have come first and raised
 # the state; it stays. A wait that would end after the message's expiry ends it now: expired, or without receipt if it
-# may have arrived. What did not end the message is kept as a step of it: the row will tell of the next attempt.
-SETTLE = """
+# may have arrived. Where another way to the person is left (notifications.ladder), a long wait is a failure of this
+# one: an allowance that is used up must not keep the news till tomorrow. What did not end the message is kept as a step
+# of it: the row will tell of the next attempt.
+_OTHER_WAY = "s.state = 0 AND s.wait > interval '15 minutes' AND m.ways IS NOT NULL"
+SETTLE = f"""
     WITH written AS (
         UPDATE message m
            SET state = CASE WHEN m.state > 20 THEN greatest(m.state, s.state)
+                            WHEN {_OTHER_WAY} THEN 70
                             WHEN s.state > 20 OR now() + s.wait < m.expires_at THEN s.state
                             WHEN s.state = 0 THEN 60
                             ELSE 50 END,
                run_at = now() + s.wait,
                handed_over_at = CASE s.state WHEN 30 THEN coalesce(m.handed_over_at, now()) ELSE m.handed_over_at END,
                settled_at = CASE WHEN m.settled_at IS NULL
-                                  AND (s.state >= 50 OR s.state <= 20 AND now() + s.wait >= m.expires_at) THEN now()
+                                  AND (s.state >= 50 OR s.state <= 20 AND now() + s.wait >= m.expires_at
+                                       OR {_OTHER_WAY}) THEN now()
                                  ELSE m.settled_at END,
                faults = m.faults + s.fault,
                doubts = m.doubts + s.doubt,
@@ -44,7 +49,7 @@ SETTLE = """
         INSERT INTO message_step (message_id, attempt, state, route, reason)
         SELECT w.id, w.attempts, w.state, w.route, w.failure FROM written w
          WHERE w.state <= 20)
-    SELECT w.id FROM written w"""
+    SELECT w.id FROM written w"""  # noqa: S608 - parts of ours
 
 # Whoever has left a channel is told nothing more there before coming back. Who refuses templates to a phone (ZNS) has
 # said nothing of texts to it, which the same digest stands for.

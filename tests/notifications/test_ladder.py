@@ -14,6 +14,7 @@ from domain.status import Status
 from notifications.claims import PLAN_ONCE, claim
 from notifications.ladder import Ladder, climb, drop_ladder, rungs_of, set_ladder
 from notifications.outbox import Outbox
+from notifications.settlement import Ended, not_taken, settle
 from notifications.subscriptions import Subscriptions
 from tests.notifications.conftest import PHONE, Office
 from tests.notifications.test_claims import LEASE, room
@@ -117,6 +118,22 @@ async def test_who_stopped_on_the_phone_is_told_nothing_in_the_chat(
     assert await climb(worker, LADDER) == 0
     await climbing.moves(dossier, Status.COMPLETED)
     assert len(await told(climbing)) == 2
+
+
+@pytest.mark.parametrize(("wait", "climbs"), [(timedelta(minutes=5), 0), (timedelta(hours=6), 1)])
+async def test_what_can_be_sent_only_much_later_goes_the_next_way(
+    climbing: Office, worker: Connection, wait: timedelta, climbs: int
+) -> None:
+    """A day's allowance that is used up; the last way waits for as long as it must."""
+    await climbing.moves(await climbing.opens(), Status.PROCESSING)
+    (row,) = await claim(worker, [room(channel="zns")], LEASE)
+    await settle(worker, [Ended(row, "zns", not_taken(row, "Zalo refused with -144.", wait))])
+    assert await climb(worker, LADDER) == climbs
+    if climbs:
+        (row,) = await claim(worker, [room(channel="sms")], LEASE)
+        await settle(worker, [Ended(row, "sms", not_taken(row, "full", wait))])
+        assert await climbing.owner.fetchval("SELECT state FROM message WHERE channel = 'sms'") == DeliveryState.QUEUED
+        assert await climb(worker, LADDER) == 0
 
 
 async def test_silence_counts_as_failure_where_delivery_is_told(climbing: Office, worker: Connection) -> None:

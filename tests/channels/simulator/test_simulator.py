@@ -363,12 +363,17 @@ async def test_templates_to_a_phone_are_seen_beside_the_chat_and_a_late_report_o
     assert line.citizen(PHONE).received() == []
 
 
-async def test_who_has_no_zalo_is_told_by_sms(handsets: Handsets, browser: Client, line: Line) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"), [(Fault.NOBODY, "Số này không dùng Zalo"), (Fault.QUOTA, "Hết hạn mức ZNS")]
+)
+async def test_what_zns_does_not_take_is_told_by_sms(
+    handsets: Handsets, browser: Client, line: Line, fault: Fault, said: str
+) -> None:
     await by_zns_first(line)
-    await browser.post("/gia-lap/nha-mang", data={"kenh": ZALO, "qua": ZNS, "fault": Fault.NOBODY})
+    await browser.post("/gia-lap/nha-mang", data={"kenh": ZALO, "qua": ZNS, "fault": fault})
     await line.office.moves(to=Status.COMPLETED)
     assert CODE in await line.citizen(PHONE).hears()
-    assert "Số này không dùng Zalo" in await page(browser, ZALO)
+    assert said in await page(browser, ZALO)
 
 
 @pytest.mark.parametrize("sent", ["fault=x&receipts=x&window=x&kenh=x", "what=x", "kenh=%00", "a=1&" * 11, "%ff=%ff"])
