@@ -25,7 +25,6 @@ FAMILIES = (
     "entry.error.",
     "event.",
     "field.",
-    "field.",
     "figures.column.",
     "form.",
     "group.",
