@@ -113,7 +113,7 @@ class FiledBySystems:
             content=Content(row["content"] or Content.OTHER),
             holder_agency=row["holder_agency"],
             answer_due_on=row["answer_due_on"],
-            text=self._seal.open(row["text_sealed"]),
+            text=self._seal.open(row["text_sealed"]) if row["text_sealed"] else "",  # '': its time was over
         )
 
 

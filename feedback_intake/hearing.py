@@ -13,6 +13,7 @@ from domain.vietnamese import clean
 from feedback_intake.cases import SENDER, Cases, Step
 from feedback_intake.filing import LONGEST_ADDRESS, LONGEST_NAME, LONGEST_TEXT, MayPublish
 from feedback_intake.moves import MOVES, OPEN, CaseState, MoveName
+from feedback_intake.register import Register
 from lookup.sealing import Seal
 
 FIND_FILED = """
@@ -26,7 +27,7 @@ NOTE_LEFT = "INSERT INTO feedback_step (case_id, move, state, by) VALUES ($1, 'l
 LEAVE = "UPDATE feedback SET withdrawn_at = now() WHERE id = $1"
 CONSENT = """
     UPDATE feedback SET may_publish = $2, may_publish_since = CASE WHEN $2 <> 'no' THEN now() END
-     WHERE number = $1 AND may_publish <> $2"""
+     WHERE number = $1 AND may_publish <> $2 RETURNING case_id"""
 COMPLETE = """
     UPDATE feedback SET name_sealed = coalesce($2, name_sealed),
            postal_address_sealed = coalesce($3, postal_address_sealed)
@@ -95,8 +96,13 @@ class SenderActs:
         )
 
     async def may_publish(self, connection: Connection, number: str, consent: MayPublish) -> None:
-        """What may be published from now on; giving it and taking it back are one act each."""
-        await connection.execute(CONSENT, number, consent)
+        """What may be published from now on; giving it and taking it back are one act each.
+
+        A name that was published goes out of the register as soon as nobody may read it any more.
+        """
+        case_id = await connection.fetchval(CONSENT, number, consent)
+        if case_id is not None and consent is not MayPublish.NAMED:
+            await Register(self._seal).forget_names(connection, case_id)
 
     async def prove_reply(self, connection: Connection, number: str, asker: Contact) -> None:
         """Who named the number from the very address it was filed with: that address is theirs, for whoever typed it

@@ -194,7 +194,8 @@ class Register:
             raise NotFound("There is no such case.")
         filed = await connection.fetch(FILED, case_id)
         sealed = await connection.fetchval(NEWEST_ANSWER, case_id)
-        if sealed is None or case["answered_at"] is None or not filed:
+        # Empty: the time for which words are kept was over (service.keeping).
+        if not sealed or case["answered_at"] is None or not filed or not filed[0]["text_sealed"]:
             raise Invalid("What was not answered cannot be published.", field="move")
         first = self._seal.open(filed[0]["text_sealed"])
         question = clean(publication.question) or first
@@ -239,7 +240,7 @@ class Register:
 
     def _texts_without_consent(self, filed: Sequence[Mapping[str, Any]]) -> set[str]:
         refusing = (row for row in filed if row["may_publish"] == MayPublish.NO)
-        return {folded(self._seal.open(row["text_sealed"])) for row in refusing}
+        return {folded(self._seal.open(row["text_sealed"])) for row in refusing if row["text_sealed"]}
 
 
 def words_of(text: str) -> list[str]:

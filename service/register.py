@@ -29,19 +29,19 @@ PACKAGE = "channels.web.register"  # whose templates, words and files the pages 
 EVERY = 60.0  # seconds between two looks whether something is due
 
 
-def register_pages(core: Core, pages: Pages, *, url: str) -> RegisterPages:
+def register_pages(core: Core, pages: Pages, reading: Reading, *, url: str) -> RegisterPages:
     """Every page and file of the register. `url` is where we are."""
-    reading, asking = Reading(core.database), Asking(core.registry)
+    asking = Asking(core.registry)
     files = RegisterFiles(pages=pages, reading=reading, asking=asking, url=url)
     return RegisterPages(pages=pages, reading=reading, asking=asking, files=files)
 
 
-def open311(core: Core, feedback: FeedbackService, *, visitors: Visitors, url: str) -> Open311:
+def open311(core: Core, feedback: FeedbackService, reading: Reading, *, visitors: Visitors, url: str) -> Open311:
     """GeoReport v2 over the same cases."""
     filed = FiledBySystems(core.seal)
     return Open311(
         callers=Callers(core.database, core.limits, visitors),
-        requests=ServiceRequests(core.database, Reading(core.database), filed, feedback.numbers, feedback.office),
+        requests=ServiceRequests(core.database, reading, filed, feedback.numbers, feedback.office),
         post=Post(core.database, feedback.filing, filed, feedback.budget, core.registry),
         filed=filed,
         database=core.database,
@@ -57,24 +57,29 @@ class PublicRegister:
     def __init__(self, core: Core, pages: Pages, *, feedback: FeedbackService, visitors: Visitors, url: str) -> None:
         """`url` is where we are."""
         self._core = core
-        self._pages = register_pages(core, pages, url=url)
-        self._open311 = open311(core, feedback, visitors=visitors, url=url)
+        self._checkpoints = Checkpoints(core.seal)
+        reading = Reading(core.database)  # one for both: together they leave connections to look-ups
+        self._pages = register_pages(core, pages, reading, url=url)
+        self._open311 = open311(core, feedback, reading, visitors=visitors, url=url)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Every page and file."""
         return [*self._pages.routes(), *self._open311.routes()]
 
     async def keep(self) -> None:
-        """Yesterday's checkpoint as soon as the day is over, and figures once an hour; for ever.
+        """`turn`, for ever."""
+        while True:
+            await self.turn()
+            await asyncio.sleep(EVERY)
+
+    async def turn(self) -> None:
+        """Make yesterday's checkpoint as soon as the day is over, and figures once an hour.
 
         Any number of processes may do so: one of them makes each.
         """
-        made = Checkpoints(self._core.seal)
-        while True:
-            async with self._core.database.transaction(Role.WORKER) as connection:
-                if day := await made.turn(connection):
-                    log.info("register checkpoint", day=day.isoformat())
-            async with self._core.database.transaction(Role.WORKER) as connection:
-                if await refresh_figures(connection):
-                    log.info("figures of offices worked out")
-            await asyncio.sleep(EVERY)
+        async with self._core.database.transaction(Role.WORKER) as connection:
+            if day := await self._checkpoints.turn(connection):
+                log.info("register checkpoint", day=day.isoformat())
+        async with self._core.database.transaction(Role.WORKER) as connection:
+            if await refresh_figures(connection):
+                log.info("figures of offices worked out")

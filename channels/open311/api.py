@@ -63,6 +63,7 @@ class Open311:
             web.post(f"{PLACE}/requests.{_EXT}", guarded(self.file)),
             web.get(f"{PLACE}/requests/{{id:[^/.]+}}.{_EXT}", guarded(self.request)),
             web.get(f"{PLACE}/tokens/{{token:[^/.]+}}.{_EXT}", guarded(self.token)),
+            web.route("*", f"{PLACE}/{{rest:.*}}", guarded(self.nothing)),
         ]
 
     async def discovery(self, request: web.Request) -> web.Response:
@@ -130,6 +131,10 @@ class Open311:
             raise NotFound("There is no such token.", field="token")
         return answer(_kind(request), "service_requests", [{"service_request_id": number, "token": token}])
 
+    async def nothing(self, _request: web.Request) -> web.Response:
+        """Whatever else is asked for. Raises `NotFound`."""
+        raise NotFound("There is nothing at this address; addresses end in .json or .xml.")
+
     async def _reader(self, request: web.Request) -> Reader:
         key = request.query.get("api_key", "")
         caller = await self._caller(request, key) if key else None
@@ -173,7 +178,7 @@ def _guarded(handler: Handler) -> Handler:
 
 
 def _kind(request: web.Request) -> str:
-    return request.match_info["ext"]
+    return request.match_info.get("ext") or ("json" if request.path.endswith(".json") else "xml")
 
 
 def _language(request: web.Request) -> Language:

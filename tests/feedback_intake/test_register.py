@@ -11,6 +11,7 @@ from domain.errors import Invalid, NotFound
 from feedback_intake.cases import Step
 from feedback_intake.chain import FIRST, Verdict, Verifier
 from feedback_intake.filing import Feedback, FeedbackKind, Filed, MayPublish
+from feedback_intake.hearing import SenderActs
 from feedback_intake.moves import CaseState, MoveName, Who
 from feedback_intake.numbers import new_number
 from feedback_intake.published import Published, Reading
@@ -132,11 +133,13 @@ async def test_what_has_no_answer_or_is_confidential_is_not_published(desk: Case
 
 
 async def test_a_name_taken_out_again_leaves_the_text_and_an_unbroken_chain(desk: CaseDesk) -> None:
-    case_id = await answered(desk, (await filed(desk, MayPublish.NAMED)).case_id)
+    sender = await filed(desk, MayPublish.NAMED)
+    case_id = await answered(desk, sender.case_id)
     await publish(desk, case_id, Publication(named=True))
+    acts = SenderActs(desk.seal, desk.cases)
     async with desk.database.transaction(Role.WORKER) as connection:
-        await Register(desk.seal).forget_names(connection, case_id)
-        await Register(desk.seal).forget_names(connection, case_id)
+        await acts.may_publish(connection, sender.number, MayPublish.ANONYMOUS)
+        await acts.may_publish(connection, sender.number, MayPublish.NO)
     (entry,) = await entries(desk)
     assert (entry.question, entry.name) == (TEXT, None)
     found = await verdict(desk)
@@ -195,3 +198,11 @@ async def test_entries_follow_each_other_whoever_publishes(desk: CaseDesk) -> No
     lines = [json.loads(line) async for line in Reading(desk.database).chain()]
     assert [line["n"] for line in lines] == [1, 2, 3]
     assert [line["previous"] for line in lines] == [FIRST, lines[0]["digest"], lines[1]["digest"]]
+
+
+async def test_words_whose_time_was_over_cannot_be_published(desk: CaseDesk) -> None:
+    case_id = await answered(desk, (await filed(desk)).case_id)
+    async with desk.database.transaction(Role.WORKER) as connection:
+        await connection.execute("UPDATE feedback SET text_sealed = '' WHERE case_id = $1", case_id)
+    with pytest.raises(Invalid, match="not answered"):
+        await preview(desk, case_id, Publication())

@@ -14,6 +14,7 @@ from cache.limits import Limit
 from channels.web.access_log import AccessLog
 from channels.web.duties import Duties
 from database.pool import Role
+from feedback_intake.published import Reading
 from lookup.api_keys import KeyKind, create_key
 from pages.problems import Problem
 from pages.visitors import Visitors
@@ -88,7 +89,9 @@ async def reports(core: Core) -> AsyncIterator[Reports]:
         secure=False,
         problem_page=_no_page,
     ).install(app)
-    app.add_routes(open311(core, FeedbackService.of(core, Settings()), visitors=visitors, url=URL).routes())
+    app.add_routes(
+        open311(core, FeedbackService.of(core, Settings()), Reading(core.database), visitors=visitors, url=URL).routes()
+    )
     client: Client = TestClient(TestServer(app))
     await client.start_server()
     yield Reports(client=client, core=core, desk=CaseDesk(database=core.database, seal=core.seal))

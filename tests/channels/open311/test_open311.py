@@ -163,6 +163,7 @@ async def test_days_are_asked_for_in_every_form_of_the_specification(reports: Re
         ("requests", {"api_key": "sai"}, 403),
         ("requests", {"api_key": "motma_live_0_0"}, 403),
         ("requests/999", {}, 404),
+        ("nothing/here", {}, 404),
         ("requests/PA-261122-000000", {}, 404),
     ],
 )

@@ -15,6 +15,7 @@ from channels.web.access_log import AccessLog
 from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from database.pool import Role
+from feedback_intake.published import Reading
 from feedback_intake.rates import refresh_figures
 from pages.assets import Assets
 from pages.rendering import Pages
@@ -78,7 +79,7 @@ async def open_register(core: Core) -> AsyncIterator[RegisterSite]:
         secure=False,
         problem_page=home.problem,
     ).install(app)
-    app.add_routes([*home.routes(), *register_pages(core, rendering, url=URL).routes()])
+    app.add_routes([*home.routes(), *register_pages(core, rendering, Reading(core.database), url=URL).routes()])
     client: Client = TestClient(TestServer(app))
     await client.start_server()
     yield RegisterSite(client=client, core=core, desk=CaseDesk(database=core.database, seal=core.seal))
