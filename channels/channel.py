@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from cache.limits import Limits
 from channels.conversation.turn import Manner
 from database.pool import Database
-from domain.contact import ChannelName
+from domain.contact import ChannelName, Contact
 from domain.message import HandedOver, Incoming, Outgoing
 from lookup.sealing import Seal
 from notifications.reports import Reports
@@ -21,6 +21,9 @@ from notifications.sender import Sender
 # Records a message before its provider is answered; False when it was recorded before. Raises `Unavailable` when it
 # could not be recorded: then the provider must hear so, and send it again.
 Heard = Callable[[Incoming], Awaitable[bool]]
+
+# Keeps a picture with the feedback its sender is filing; the feedback's number, or '' for a picture nobody asked for.
+KeepPicture = Callable[[Contact, bytes], Awaitable[str]]
 
 # Platforms tell more than we have a use for, and invent new kinds of events: they are acknowledged and counted.
 IGNORED = Counter("motma_events_ignored", "What platforms told us that says nothing to us.", ["channel", "why"])
@@ -91,7 +94,8 @@ class Examined(Channel, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What channels work with. `limits` are missing only where nothing is sent: while they are examined."""
+    """What channels work with. `limits` and `keep_picture` are missing only where nothing is sent or heard: while they
+    are examined."""
 
     http: aiohttp.ClientSession
     heard: Heard
@@ -100,6 +104,7 @@ class Surroundings:
     database: Database
     public_url: str
     limits: Limits | None = None
+    keep_picture: KeepPicture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

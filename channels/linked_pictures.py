@@ -6,8 +6,10 @@ from fnmatch import fnmatchcase
 import aiohttp
 from yarl import URL
 
+from channels.channel import KeepPicture
 from channels.pictures import MOST_PICTURE, code_in
 from channels.provider_call import call_once
+from domain.contact import Contact
 from domain.errors import ServiceError
 
 _FETCHING = 0.65  # of the time there is for all
@@ -16,16 +18,26 @@ _FETCHING = 0.65  # of the time there is for all
 class LinkedPictures:
     """Reads the code of a slip that was photographed."""
 
-    def __init__(self, http: aiohttp.ClientSession, origins: str, *, public_url: str, within: float) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        origins: str,
+        *,
+        public_url: str,
+        within: float,
+        keep: KeepPicture | None = None,
+    ) -> None:
         """`origins` are where pictures may come from, comma-separated, `https://*.zdn.vn`; `within`: seconds for all of
-        one picture."""
+        one picture; `keep` keeps those that belong to what their sender files."""
         self._http = http
         self._origins = tuple(URL(origin.strip()) for origin in origins.split(",") if origin.strip())
         self._public_url = public_url
         self._within = within
+        self._keep = keep
 
-    async def code_in(self, address: str) -> str:
-        """What `channels.pictures.code_in` finds in the picture at `address`; '' where it is elsewhere, or late."""
+    async def code_in(self, address: str, sender: Contact) -> str:
+        """What `channels.pictures.code_in` finds in the picture at `address`, or the number of the feedback it is kept
+        with; '' where it is elsewhere, or late."""
         if (url := self.allowed(address)) is None:
             return ""
         try:
@@ -33,7 +45,10 @@ class LinkedPictures:
                 answer = await call_once(
                     self._http, "GET", str(url), within=self._within * _FETCHING, most=MOST_PICTURE + 1
                 )
-                return await code_in(answer.body, public_url=self._public_url) if answer.status == 200 else ""
+                if answer.status != 200:
+                    return ""
+                code = await code_in(answer.body, public_url=self._public_url)
+                return code or (await self._keep(sender, answer.body) if self._keep else "")
         except (ServiceError, TimeoutError):
             return ""
 

@@ -12,10 +12,11 @@ from aiohttp import web
 
 from cache.limits import Limits
 from cache.turns import SharedTurns
-from channels.channel import Heard, Polled, Registered, Surroundings, Tended
+from channels.channel import Heard, KeepPicture, Polled, Registered, Surroundings, Tended
 from channels.conversation.engine import Conversation
 from channels.guesses import GuardedDesk
 from channels.inbound import Inbox
+from channels.kept_pictures import KeptPictures
 from channels.linked_phones import LinkedPhones
 from channels.open_channels import OpenChannels, manners, open_channels, reached
 from channels.simulator.handsets import SIMULATED_NUMBER, Handsets
@@ -63,7 +64,10 @@ async def open_site(
         desk = GuardedDesk(core.desk, core.limits)
         feedback = FeedbackService.of(core, settings)
         inbox = _inbox(settings, core, desk, feedback)
-        channels = configured_channels(settings, core.database, core.seal, inbox.heard, http, limits=core.limits)
+        pictures = KeptPictures(core.database, core.seal, scan=feedback.scan)
+        channels = configured_channels(
+            settings, core.database, core.seal, inbox.heard, http, limits=core.limits, keep_picture=pictures.keep
+        )
         senders = channels.senders()
         simulated = _simulated(settings, core, inbox, senders) if settings.development else None
         if simulated is not None:
@@ -131,6 +135,7 @@ def configured_channels(
     http: aiohttp.ClientSession,
     *,
     limits: Limits | None = None,
+    keep_picture: KeepPicture | None = None,
 ) -> OpenChannels:
     """The channels whose settings stand in the environment. Raises `ServiceError` for incomplete ones."""
     around = Surroundings(
@@ -141,6 +146,7 @@ def configured_channels(
         database=database,
         public_url=settings.url,
         limits=limits,
+        keep_picture=keep_picture,
     )
     return open_channels(read_environment, around)
 

@@ -202,6 +202,8 @@ class ByNumber:
         asked = [step.words for step in proven.steps if step.move == "ask"]
         if found.state is CaseState.NEEDS_INFO and asked:
             told.append(WORDS.say(language, "number.asked", words=asked[-1], number=found.number))
+        if proven.files and not said.manner.brief:
+            told.append(WORDS.say(language, "number.files", n=len(proven.files)))
         if proven.to_read_back:
             told.append(
                 WORDS.say(language, "number.read_back", words=proven.text[:LONGEST_BY_SMS], number=found.number)

@@ -17,7 +17,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from channels.channel import IGNORED, Heard, Opening, Surroundings
+from channels.channel import IGNORED, Heard, KeepPicture, Opening, Surroundings
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.linked_pictures import LinkedPictures
 from channels.meta.events import MESSENGER, WHATSAPP, Event, Passed, Reported, Said, Trouble, item_digest, items, part
@@ -66,6 +66,7 @@ class MetaWebhook:
         reports: Reports,
         seal: Seal,
         public_url: str,
+        keep_picture: KeepPicture | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         settings.require_complete()
@@ -77,11 +78,14 @@ class MetaWebhook:
         self._graph = GraphApi(
             http, url=settings.api_url, token=settings.whatsapp_token or "", setting="MOTMA_META_WHATSAPP_TOKEN"
         )
-        self._pictures = LinkedPictures(http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS)
+        self._pictures = LinkedPictures(
+            http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS, keep=keep_picture
+        )
         self._heard = heard
         self._reports = reports
         self._seal = seal
         self._public_url = public_url
+        self._keep_picture = keep_picture
         self._clock = clock
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -177,13 +181,16 @@ class MetaWebhook:
                 return
 
     async def _shown(self, said: Said) -> str:
-        """The code of the slip in a picture, '' where there is none or it takes too long. The picture is not kept."""
+        """The code of the slip in a picture, '' where there is none or it takes too long. The picture is not kept, but
+        with the feedback its sender is filing, whose number it then stands for."""
+        sender = Contact(channel=said.channel, address=said.person)
         if said.channel != WHATSAPP:
-            return await self._pictures.code_in(said.picture)
+            return await self._pictures.code_in(said.picture, sender)
         try:
             async with asyncio.timeout(PICTURE_SECONDS):
                 picture = await self._graph.media(said.picture, MOST_PICTURE)
-                return await code_in(picture, public_url=self._public_url)
+                code = await code_in(picture, public_url=self._public_url)
+                return code or (await self._keep_picture(sender, picture) if self._keep_picture else "")
         except (ServiceError, TimeoutError) as error:
             log.info("Meta's picture could not be fetched", channel=said.channel, error=type(error).__qualname__)
             return ""
@@ -218,6 +225,7 @@ def _make(settings: MetaSettings, around: Surroundings) -> MetaWebhook:
         reports=around.reports,
         seal=around.seal,
         public_url=around.public_url,
+        keep_picture=around.keep_picture,
     )
 
 

@@ -21,7 +21,7 @@ from telegram import InlineKeyboardMarkup, Update, WebhookInfo
 from telegram.constants import MessageLimit
 
 from cache.limits import Limits
-from channels.channel import IGNORED, Heard
+from channels.channel import IGNORED, Heard, KeepPicture
 from channels.chat_pace import ChatPace
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.pictures import MOST_PICTURE, code_in
@@ -70,6 +70,7 @@ class TelegramChannel:
         http: aiohttp.ClientSession,
         heard: Heard,
         public_url: str,
+        keep_picture: KeepPicture | None = None,
         clock: Callable[[], datetime] = utc_now,
         limits: Limits | None = None,
     ) -> None:
@@ -83,6 +84,7 @@ class TelegramChannel:
         self._settings = settings
         self._api = BotApi(http, url=settings.api_url, token=token[0])
         self._public_url = public_url
+        self._keep_picture = keep_picture
         self._heard = heard
         self._clock = clock
         self._pace = ChatPace(settings.chat_spacing, limits, name=self.name)
@@ -186,7 +188,7 @@ class TelegramChannel:
             return understood.at_once
         text = understood.text
         if understood.picture is not None:
-            text = await self._shown(understood.picture) or text
+            text = await self._shown(understood.picture, Contact(channel=self.reaches, address=understood.chat)) or text
         now = self._clock()
         at = understood.at if understood.at and now - MOST_AGE <= understood.at <= now else now
         new = await self._heard(
@@ -201,12 +203,14 @@ class TelegramChannel:
         )
         return understood.at_once if new or not understood.once else None
 
-    async def _shown(self, file_id: str) -> str:
-        """The code of the slip in a picture, '' where there is none or it takes too long. The picture is not kept."""
+    async def _shown(self, file_id: str, sender: Contact) -> str:
+        """The code of the slip in a picture, '' where there is none or it takes too long. The picture is not kept, but
+        with the feedback its sender is filing, whose number it then stands for."""
         try:
             async with asyncio.timeout(PICTURE_SECONDS):
                 picture = await self._api.download(file_id, MOST_PICTURE)
-                return await code_in(picture, public_url=self._public_url)
+                code = await code_in(picture, public_url=self._public_url)
+                return code or (await self._keep_picture(sender, picture) if self._keep_picture else "")
         except (ServiceError, TimeoutError) as error:
             log.info("telegram's picture could not be fetched", error=type(error).__qualname__)
             return ""

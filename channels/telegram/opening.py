@@ -37,7 +37,12 @@ def _make(settings: TelegramSettings, around: Surroundings) -> "TelegramChannel"
     from channels.telegram.channel import TelegramChannel  # noqa: PLC0415 - see above
 
     return TelegramChannel(
-        settings, http=around.http, heard=around.heard, public_url=around.public_url, limits=around.limits
+        settings,
+        http=around.http,
+        heard=around.heard,
+        public_url=around.public_url,
+        keep_picture=around.keep_picture,
+        limits=around.limits,
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from channels.channel import IGNORED, Heard, Opening, Surroundings
+from channels.channel import IGNORED, Heard, KeepPicture, Opening, Surroundings
 from channels.conversation.turn import Manner
 from channels.hook_secrets import is_one_of, secrets_of
 from channels.linked_pictures import LinkedPictures
@@ -102,6 +102,7 @@ class ZaloBotChannel:
         http: aiohttp.ClientSession,
         heard: Heard,
         public_url: str,
+        keep_picture: KeepPicture | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
@@ -111,7 +112,9 @@ class ZaloBotChannel:
         if not all(SHORTEST_SECRET <= len(secret) <= LONGEST_SECRET for secret in self._secrets):
             raise Malformed("MOTMA_ZALO_BOT_WEBHOOK_SECRET must have 8 to 256 characters: Zalo takes no other.")
         self._hook_url = f"{public_url.rstrip('/')}/webhooks/zalo-bot"
-        self._pictures = LinkedPictures(http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS)
+        self._pictures = LinkedPictures(
+            http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS, keep=keep_picture
+        )
         self._http = http
         self._heard = heard
         self._clock = clock
@@ -175,20 +178,21 @@ class ZaloBotChannel:
         if chat.chat_type != PRIVATE or (message.sender and message.sender.is_bot) or not address or not message_id:
             IGNORED.labels(self.name, "not a person").inc()
             return
+        sender = Contact(channel=ZALO_BOT, address=address)
         await self._heard(
             Incoming(
-                sender=Contact(channel=ZALO_BOT, address=address),
+                sender=sender,
                 recipient="",
-                text=await self._words(update.event_name, message),
+                text=await self._words(update.event_name, message, sender),
                 external_id=f"{self.name}:{message_id}",
                 received_at=self._sent_at(message.date),
             )
         )
 
-    async def _words(self, event_name: str, message: _Message) -> str:
+    async def _words(self, event_name: str, message: _Message, sender: Contact) -> str:
         said = message.text or message.caption or (message.url if isinstance(message.url, str) else "")
         if event_name == PICTURE and isinstance(message.photo, str):
-            return await self._pictures.code_in(message.photo) or clean(said)
+            return await self._pictures.code_in(message.photo, sender) or clean(said)
         return clean(said)
 
     def _sent_at(self, milliseconds: float | None) -> datetime:
@@ -232,7 +236,9 @@ def _read(answer: ProviderAnswer) -> Any:  # noqa: ANN401 - the member `result`
 
 
 def _make(settings: ZaloBotSettings, around: Surroundings) -> ZaloBotChannel:
-    return ZaloBotChannel(settings, http=around.http, heard=around.heard, public_url=around.public_url)
+    return ZaloBotChannel(
+        settings, http=around.http, heard=around.heard, public_url=around.public_url, keep_picture=around.keep_picture
+    )
 
 
 OPENING = Opening(

@@ -14,7 +14,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from channels.channel import IGNORED, Heard, Opening, Surroundings
+from channels.channel import IGNORED, Heard, KeepPicture, Opening, Surroundings
 from channels.conversation.turn import Manner
 from channels.hook_secrets import secrets_of
 from channels.linked_pictures import LinkedPictures
@@ -86,6 +86,7 @@ class ZaloChannel:
         seal: Seal,
         database: Database,
         public_url: str,
+        keep_picture: KeepPicture | None = None,
         clock: Callable[[], datetime] = utc_now,
         account: ZaloAccount | None = None,
     ) -> None:
@@ -106,7 +107,9 @@ class ZaloChannel:
         self._verifier = Verifier(settings.app_id, secrets)
         self._window = timedelta(hours=settings.window_hours)
         self._templates = Templates.of("MOTMA_ZALO_TEMPLATE", settings.template, settings.template_en)
-        self._pictures = LinkedPictures(http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS)
+        self._pictures = LinkedPictures(
+            http, settings.picture_origins, public_url=public_url, within=PICTURE_SECONDS, keep=keep_picture
+        )
         self._heard = heard
         self._reports = reports
         self._clock = clock
@@ -156,7 +159,8 @@ class ZaloChannel:
             case EventKind.LINK:  # perhaps a receipt's address
                 await self._hear(event, at, IncomingKind.TEXT, event.text or event.url)
             case EventKind.PICTURE:
-                text = await self._pictures.code_in(event.url) or event.text
+                sender = Contact(channel=ZALO, address=event.person)
+                text = await self._pictures.code_in(event.url, sender) or event.text
                 await self._hear(event, at, IncomingKind.TEXT, text)
             case EventKind.JOINED:
                 await self._hear(event, at, IncomingKind.JOINED)
@@ -279,6 +283,7 @@ def _make(settings: ZaloSettings, around: Surroundings) -> ZaloChannel:
         seal=around.seal,
         database=around.database,
         public_url=around.public_url,
+        keep_picture=around.keep_picture,
     )
 
 

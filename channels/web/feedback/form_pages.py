@@ -188,12 +188,15 @@ class FormPages:
     async def _keep(self, token: str, form: Sent) -> tuple[tuple[tuple[str, str], ...], Draft]:
         """Keep the fields, then the files one by one: what is wrong with one is no reason to lose another."""
         contacts = contacts_of(form.fields)
+        mistakes = [("", "files.too_many")] if form.too_many else []
         async with self._store() as connection:
             await self._drafts.keep(connection, token, form.fields, contacts)
             if form.dropped:
                 await self._drafts.drop_files(connection, token, form.dropped)
-            held = await self._drafts.files(connection, token)
-        mistakes = [("", "files.too_many")] if form.too_many else []
+            draft = await self._drafts.find(connection, token) or Draft(fields=form.fields)
+        if not form.files or draft.number is not None:
+            return tuple(mistakes), draft
+        held = draft.files
         count, size = len(held), sum(file.size for file in held)
         for one in form.files:
             try:
@@ -211,8 +214,7 @@ class FormPages:
             async with self._store() as connection:
                 await self._drafts.keep_file(connection, token, kept)
         async with self._store() as connection:
-            draft = await self._drafts.find(connection, token)
-        return tuple(mistakes), draft or Draft(fields=form.fields)
+            return tuple(mistakes), await self._drafts.find(connection, token) or draft
 
     async def _wanted(self, sent_file: SentFile) -> Attachment:
         """The file as it is kept. Raises `Unwanted`, `Unavailable`."""
