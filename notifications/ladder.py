@@ -1,8 +1,9 @@
 """By which ways the holder of a dossier's phone is reached: the next one only when the last is known to have failed.
 
 A ladder is a list of channels, `chat` standing for the chat linked to the phone (`channels.linked_phones`): linked
-because the platform or a code that was read back says so, never because somebody typed a number. Each message keeps
-the rungs that are left.
+because the platform or a code that was read back says so, never because somebody typed a number; and `email` for the
+address stated with the dossier, which is then told in its turn and not on its own. Each message keeps the rungs that
+are left.
 
 A rung has failed when its provider refused the message or reported it undelivered, or, in a channel that tells of
 delivery, when it did not do so in time. The next is taken if nobody looked the dossier up meanwhile or stopped its
@@ -20,6 +21,7 @@ from domain.errors import Malformed
 from notifications.timing import AT_ONCE, Timing, awake
 
 CHAT = "chat"
+EMAIL = "email"
 BY_SMS = ("sms",)
 # How long a channel that tells of delivery has for it; of a phone that is off Zalo does not tell at all.
 SILENCE: Mapping[str, timedelta] = {"zns": timedelta(minutes=10), "zalo": timedelta(minutes=10)}
@@ -39,12 +41,15 @@ def rungs_for(office: str, default: str) -> str:
 def first_rung(rungs: str) -> str:
     """SQL: the first of `rungs` by which the holder of dossier `d` can be reached, and the rungs after it.
 
-    A chat that was left, or in which the dossier was muted, is passed over.
+    A chat that was left, or in which the dossier was muted, is passed over; so is e-mail without an address that the
+    agency stated with the dossier, or with one that wants no letters.
     """
     return f"""
-        SELECT coalesce(l.channel, r.rung) AS channel, coalesce(l.contact_digest, d.phone_digest) AS contact_digest,
-               coalesce(l.address_sealed, d.phone_sealed) AS address_sealed,
-               CASE WHEN l.contact_digest IS NOT NULL THEN d.phone_digest END AS person_digest,
+        SELECT coalesce(l.channel, r.rung) AS channel,
+               coalesce(l.contact_digest, mail.contact_digest, d.phone_digest) AS contact_digest,
+               coalesce(l.address_sealed, mail.address_sealed, d.phone_sealed) AS address_sealed,
+               CASE WHEN coalesce(l.contact_digest, mail.contact_digest) IS NOT NULL THEN d.phone_digest
+                    END AS person_digest,
                nullif(({rungs})[r.n + 1:], '{{}}') AS ways
           FROM unnest({rungs}) WITH ORDINALITY AS r (rung, n)
           LEFT JOIN LATERAL (
@@ -57,7 +62,12 @@ def first_rung(rungs: str) -> str:
                                    WHERE s.dossier_id = d.id AND s.state = 'muted'
                                      AND s.contact_digest IS NOT DISTINCT FROM p.contact_digest)
                 ORDER BY p.linked_at DESC LIMIT 1) l ON true
-         WHERE r.rung <> 'chat' OR l.contact_digest IS NOT NULL
+          LEFT JOIN LATERAL (
+               SELECT s.contact_digest, s.address_sealed FROM subscription s
+                WHERE r.rung = 'email' AND s.dossier_id = d.id AND s.by_duty AND s.state = 'active'
+                  AND NOT EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = s.contact_digest)
+                LIMIT 1) mail ON true
+         WHERE r.rung NOT IN ('chat', 'email') OR l.contact_digest IS NOT NULL OR mail.contact_digest IS NOT NULL
          ORDER BY r.n LIMIT 1"""  # noqa: S608 - parts of ours
 
 
@@ -132,8 +142,8 @@ def rungs_of(text: str) -> tuple[str, ...]:
     rungs = tuple(part.strip() for part in text.split(",") if part.strip())
     if not rungs or len(set(rungs)) < len(rungs) or not all(_RUNG.fullmatch(rung) for rung in rungs):
         raise Malformed(f"A ladder is a list of channels such as chat,zns,{ChannelName.SMS}, not {text!r}.")
-    if CHAT in rungs and rungs[-1] == CHAT:
-        raise Malformed("A ladder cannot end in chat: not everybody has one.")
+    if rungs[-1] in {CHAT, EMAIL}:
+        raise Malformed(f"A ladder cannot end in {rungs[-1]}: not everybody has one.")
     return rungs
 
 

@@ -59,7 +59,7 @@ ANNOUNCE = f"""
                       coalesce(d.resolving_agency, d.receiving_agency) AS office
                  FROM dossier d WHERE d.id = c.dossier_id AND NOT d.test OFFSET 0) d
           LEFT JOIN LATERAL (
-               SELECT next.*, coalesce(own.language, 'vi') AS language
+               SELECT next.*, given.rungs, coalesce(own.language, 'vi') AS language
                  FROM (SELECT {rungs_for("d.office", "$15::text[]")} AS rungs OFFSET 0) given
                 CROSS JOIN LATERAL ({first_rung("given.rungs")}) next
                  LEFT JOIN LATERAL (SELECT s.state, s.language FROM subscription s
@@ -76,7 +76,8 @@ ANNOUNCE = f"""
                  FROM subscription s
                 WHERE s.dossier_id = d.id AND s.state = 'active'
                   AND s.contact_digest IS DISTINCT FROM d.phone_digest
-                  AND s.contact_digest IS DISTINCT FROM duty.contact_digest)
+                  AND s.contact_digest IS DISTINCT FROM duty.contact_digest
+                  AND (NOT s.by_duty OR coalesce('email' <> ALL (duty.rungs), true)))
                AS told (channel, language, proven, contact_digest, address_sealed, person_digest, ways)
          CROSS JOIN LATERAL (
                SELECT CASE WHEN c.lane = 0 THEN now() ELSE {awake(f"greatest(now(), {_LAST})", "$10", "$11")} END

@@ -11,9 +11,11 @@ from domain.contact import ChannelName, Contact
 from domain.errors import Malformed
 from domain.message import DeliveryState
 from domain.status import Status
+from lookup.changes import StatedEmail
 from notifications.claims import PLAN_ONCE, claim
 from notifications.ladder import Ladder, climb, drop_ladder, rungs_of, set_ladder
 from notifications.outbox import Outbox
+from notifications.registered_emails import EMAIL, RegisteredEmails
 from notifications.settlement import Ended, not_taken, settle
 from notifications.subscriptions import Subscriptions
 from tests.notifications.conftest import PHONE, Office
@@ -134,6 +136,50 @@ async def test_what_can_be_sent_only_much_later_goes_the_next_way(
         await settle(worker, [Ended(row, "sms", not_taken(row, "full", wait))])
         assert await climbing.owner.fetchval("SELECT state FROM message WHERE channel = 'sms'") == DeliveryState.QUEUED
         assert await climb(worker, LADDER) == 0
+
+
+LETTERS = Contact(channel=EMAIL, address="an@example.com")
+
+
+async def writes_letters(office: Office, dossier: int) -> None:
+    """The agency stated an e-mail address with the dossier."""
+    agency = await office.owner.fetchval("SELECT owner_agency FROM dossier WHERE id = $1", dossier)
+    stated = StatedEmail(dossier_id=dossier, owner_agency=agency, email=LETTERS.address)
+    async with office.database.tenant(agency, test=False) as connection:
+        await RegisteredEmails(office.seal).keep(connection, [stated])
+
+
+async def test_a_letter_is_a_rung_and_told_in_its_turn_alone(office: Office, worker: Connection) -> None:
+    office.outbox = Outbox(office.seal, rungs=("email", "sms"))
+    dossier = await office.opens()
+    await writes_letters(office, dossier)
+    await office.moves(dossier, Status.PROCESSING)
+    assert await told(office) == [(1, "email", ["sms"])]
+    row = await office.owner.fetchrow("SELECT * FROM message")
+    assert (row["contact_digest"], row["person_digest"]) == (office.seal.contact(LETTERS), office.seal.contact(PHONE))
+    assert office.seal.open(row["address_sealed"]) == LETTERS.address
+    await office.owner.execute(FAIL, 1)
+    assert await climb(worker, LADDER) == 1
+    assert await told(office) == [(1, "email", None), (2, "sms", None)]
+
+
+async def test_without_an_address_or_after_a_stop_the_ladder_begins_after_the_letter(
+    office: Office, worker: Connection
+) -> None:
+    office.outbox = Outbox(office.seal, rungs=("email", "sms"))
+    dossier = await office.opens()
+    await office.moves(dossier, Status.PROCESSING)
+    await writes_letters(office, dossier)
+    await Subscriptions(office.seal).stop_all(worker, LETTERS, source="unsubscribe")
+    await office.moves(dossier, Status.COMPLETED)
+    assert [(channel, ways) for _, channel, ways in await told(office)] == [("sms", None)] * 2
+
+
+async def test_where_letters_are_no_rung_they_are_told_beside_it(climbing: Office) -> None:
+    dossier = await climbing.opens()
+    await writes_letters(climbing, dossier)
+    await climbing.moves(dossier, Status.PROCESSING)
+    assert sorted(channel for _, channel, _ in await told(climbing)) == ["email", "zns"]
 
 
 async def test_silence_counts_as_failure_where_delivery_is_told(climbing: Office, worker: Connection) -> None:
