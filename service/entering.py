@@ -10,6 +10,7 @@ from channels.agency_api.payloads import ImportedDossier, Unreadable, converted
 from channels.agency_api.tallies import Tally
 from channels.agency_api.understanding import Understanding
 from channels.receipts.printing import Format, Printing, Wanted, printed
+from console.dossier_lists import OfficersDatabase
 from console.entering import Entered, RefusedRow
 from domain.civil_time import utc_now
 from domain.errors import ServiceError
@@ -25,7 +26,7 @@ class DossierEntry:
     def __init__(self, core: Core, printing: Printing) -> None:
         self._intake = Intake(database=core.database, seal=core.seal, writer=core.writer)
         self._understanding = Understanding(core.registry)
-        self._receipts = Receipts(core.database, core.seal)
+        self._receipts = Receipts(OfficersDatabase.of(core.database), core.seal)
         self._printing = printing
 
     async def enter(

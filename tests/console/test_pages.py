@@ -167,6 +167,9 @@ async def test_an_office_works_on_what_its_province_sends(house: House) -> None:
     assert CODE in (await clerk.get("/console/ho-so")).text
     assert "Nguyễn Văn An" in (await clerk.get(f"/console/ho-so/{CODE}")).text
     await clerk.get("/console/ho-so")
+    address = f"{clerk.url}/console/nhap-ho-so/phieu/{CODE}"
+    async with clerk.http.get(address, headers={"User-Agent": clerk.name}) as slip:
+        assert (await slip.read()).startswith(b"%PDF")
     for typed in (CODE, "MC-9", "0901234567"):
         assert "Nguyễn Văn An" in (await clerk.post("/console/ho-so/tim", q=typed)).text
     for office_of in ("H05.16.11", "H26"):
