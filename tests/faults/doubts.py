@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
+from tests.faults.conditions import LEASE
 from tests.faults.evidence import Evidence
 from tests.faults.load import Producer, event
 from tests.faults.provider import Faults, Ledger
@@ -27,6 +28,7 @@ SETTINGS = {
     "MOTMA_TWILIO_AUTH_TOKEN": "token-of-the-faults",
     "MOTMA_TWILIO_SENDER": "+84888000001",
 }
+SHORT = {LEASE: "10"}  # seconds, so that a call is given up after three, not eight
 SILENT_OF, LOST_OF = 20, 100  # one of so many is taken without an answer; one of so many does not arrive
 MOST_TWICE = 0.001
 FEWER = 4  # times, by the gateway that cannot be asked: its messages are only waited for
@@ -109,7 +111,7 @@ async def taken_in_silence(*, sends: int, mutant: str = NO_MUTANT) -> Evidence:
     with TemporaryDirectory(prefix="motma-doubts-") as directory:
         async with AsyncExitStack() as stack:
             url, twilio = await stack.enter_async_context(open_twilio(Path(directory)))
-            settings = {**SETTINGS, "MOTMA_TWILIO_API_URL": url}
+            settings = {**SETTINGS, **SHORT, "MOTMA_TWILIO_API_URL": url}
             rig = await stack.enter_async_context(open_rig(webs=1, mutant=mutant, settings=settings))
             await _notices(rig, sends)
             await _drained(rig, evidence, hurry=True)
@@ -124,8 +126,8 @@ async def taken_in_silence(*, sends: int, mutant: str = NO_MUTANT) -> Evidence:
 
 async def _by_receipts(sends: int, evidence: Evidence) -> None:
     """A gateway that cannot be asked, but reports: what it took in silence is never sent again."""
-    async with open_rig(webs=1) as rig:
-        rig.gateway.faults = Faults(silent=1 / SILENT_OF, receipts=True, receipt_after=12.0)  # after we gave up waiting
+    async with open_rig(webs=1, settings=SHORT) as rig:
+        rig.gateway.faults = Faults(silent=1 / SILENT_OF, receipts=True, receipt_after=5.0)  # after we gave up waiting
         await _notices(rig, sends)
         await _drained(rig, evidence, hurry=False)
         doubted = (await rig.query(DOUBTED))[0]["n"]
