@@ -11,7 +11,7 @@ from console.roles import Ability
 from console.visit import HOME, Visit
 from domain.contact import e164
 from domain.errors import Invalid, MalformedCode, NotFound
-from lookup.agency_dossiers import AgencyDossiers
+from lookup.agency_dossiers import AgencyDossiers, HeldDossier
 from lookup.changes import Tenant
 from lookup.code_finder import read
 from lookup.codes import canonical
@@ -67,12 +67,8 @@ async def one(visit: Visit) -> web.Response:
     except MalformedCode:
         raise NotFound("There is no such dossier.") from None
     await visit.note("dossier.view", subject=code)
-    dossiers, tenant = AgencyDossiers(OfficersDatabase.of(visit.means.database), visit.means.seal), tenant_of(visit)
-    held = await dossiers.get(tenant, code)
-    async with visit.reading() as connection:
-        if not await _lists(visit, connection).within(held.procedure_code):
-            raise NotFound("There is no such dossier.")
-    events = await dossiers.events(tenant, code, limit=200)
+    held = await within_reach(visit, code)
+    events = await _dossiers(visit).events(tenant_of(visit), code, limit=200)
     now, registry = visit.means.clock(), visit.means.registry
     timeliness = punctuality(held.status, due_at=held.due_at, finished_at=held.finished_at, now=now)
     late = 0
@@ -89,6 +85,16 @@ async def one(visit: Visit) -> web.Response:
     )
 
 
+async def within_reach(visit: Visit, code: str) -> HeldDossier:
+    """The dossier of a canonical `code`, if the officer's office and sectors reach it. Raises `NotFound`."""
+    held = await _dossiers(visit).get(tenant_of(visit), code)
+    if visit.officer.sectors(Ability.DOSSIERS_VIEW) is not None:
+        async with visit.reading() as connection:
+            if not await _lists(visit, connection).within(held.procedure_code):
+                raise NotFound("There is no such dossier.")
+    return held
+
+
 def tenant_of(visit: Visit) -> Tenant:
     """The officer's office as those know it who store and read dossiers."""
     agency = visit.agency
@@ -102,10 +108,14 @@ def tenant_of(visit: Visit) -> Tenant:
 
 async def _is_held(visit: Visit, code: str) -> bool:
     try:
-        await AgencyDossiers(OfficersDatabase.of(visit.means.database), visit.means.seal).get(tenant_of(visit), code)
+        await within_reach(visit, code)
     except NotFound:
         return False
     return True
+
+
+def _dossiers(visit: Visit) -> AgencyDossiers:
+    return AgencyDossiers(OfficersDatabase.of(visit.means.database), visit.means.seal)
 
 
 def _lists(visit: Visit, connection: object) -> DossierLists:

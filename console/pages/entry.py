@@ -6,7 +6,7 @@ from aiohttp import web
 
 from console.entering import MOST_ROWS, Entered, RefusedRow, Table, table_of, text_of
 from console.page import Group, Page
-from console.pages.dossiers import tenant_of
+from console.pages.dossiers import tenant_of, within_reach
 from console.roles import Ability
 from console.visit import HOME, WORDS, Visit
 from domain.errors import Invalid, MalformedCode, NotFound
@@ -74,6 +74,7 @@ async def slip(visit: Visit) -> web.StreamResponse:
         code = canonical(visit.request.match_info["code"])
     except MalformedCode:
         raise NotFound("There is no such dossier.") from None
+    await within_reach(visit, code)
     await visit.note("receipt.print", subject=code)
     body = await visit.means.entering.slip(tenant_of(visit), code, visit.language)
     headers = {"Content-Disposition": 'inline; filename="phieu.pdf"', "Cache-Control": "no-store"}

@@ -184,7 +184,8 @@ async def test_a_sector_narrows_what_is_seen(house: House) -> None:
     browser = house.browser()
     await browser.signs_in("an@bacninh.gov.vn")
     assert CODE not in (await browser.get("/console/ho-so")).text
-    assert (await browser.get(f"/console/ho-so/{CODE}")).status == 404
+    for path in (f"/console/ho-so/{CODE}", f"/console/nhap-ho-so/phieu/{CODE}"):
+        assert (await browser.get(path)).status == 404
 
 
 async def test_accounts_are_given_within_ones_own_part(house: House) -> None:
