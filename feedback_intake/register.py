@@ -51,6 +51,12 @@ EARLIER = "SELECT n FROM register_entry WHERE case_id = $1 AND replaced_by IS NU
 REPLACE = "UPDATE register_entry SET replaced_by = $2 WHERE case_id = $1 AND replaced_by IS NULL AND n < $2"
 FIND = "SELECT n, removed_at, name FROM register_entry WHERE n = $1 FOR UPDATE"
 OF_CASE = "SELECT n FROM register_entry WHERE case_id = $1 AND name <> '' ORDER BY n"
+# A name stays while somebody can still take its consent back: not once who gave it was forgotten.
+NAMES_ALONE = """
+    SELECT DISTINCT e.case_id FROM register_entry e
+     WHERE e.name <> '' AND NOT EXISTS (SELECT FROM feedback f WHERE f.case_id = e.case_id AND f.may_publish = 'named'
+                                          AND f.name_sealed IS NOT NULL)
+     LIMIT 1000"""
 REMOVE_NAME = "UPDATE register_entry SET name = NULL, name_salt = NULL WHERE n = $1"
 REMOVE_TEXT = """
     UPDATE register_entry SET removed_at = now(), question = NULL, question_salt = NULL, answer = NULL,
@@ -188,6 +194,13 @@ class Register:
         for row in await connection.fetch(OF_CASE, case_id):
             await self.remove(connection, row["n"], What.NAME, RemovalReason.WITHDRAWN)
 
+    async def forget_names_alone(self, connection: Connection) -> int:
+        """Names whose consent nobody can take back any more go out; of how many cases. Runs as `motma_worker`."""
+        rows = await connection.fetch(NAMES_ALONE)
+        for row in rows:
+            await self.forget_names(connection, row["case_id"])
+        return len(rows)
+
     async def _ready(self, connection: Connection, case_id: int, publication: Publication) -> _Ready:
         case = await connection.fetchrow(ABOUT_CASE, case_id)
         if case is None:
@@ -309,6 +322,7 @@ STATEMENTS = (
     REPLACE,
     FIND,
     OF_CASE,
+    NAMES_ALONE,
     REMOVE_NAME,
     REMOVE_TEXT,
 )

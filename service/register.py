@@ -18,6 +18,7 @@ from feedback_intake.checkpoints import Checkpoints
 from feedback_intake.filed_by_systems import FiledBySystems
 from feedback_intake.published import Reading
 from feedback_intake.rates import refresh_figures
+from feedback_intake.register import Register
 from pages.rendering import Pages
 from pages.visitors import Visitors
 from service.feedback import FeedbackService
@@ -58,6 +59,7 @@ class PublicRegister:
         """`url` is where we are."""
         self._core = core
         self._checkpoints = Checkpoints(core.seal)
+        self._register = Register(core.seal)
         reading = Reading(core.database)  # one for both: together they leave connections to look-ups
         self._pages = register_pages(core, pages, reading, url=url)
         self._open311 = open311(core, feedback, reading, visitors=visitors, url=url)
@@ -73,7 +75,7 @@ class PublicRegister:
             await asyncio.sleep(EVERY)
 
     async def turn(self) -> None:
-        """Make yesterday's checkpoint as soon as the day is over, and figures once an hour.
+        """Make yesterday's checkpoint as soon as the day is over; once an hour figures, and names forgotten.
 
         Any number of processes may do so: one of them makes each.
         """
@@ -81,5 +83,9 @@ class PublicRegister:
             if day := await self._checkpoints.turn(connection):
                 log.info("register checkpoint", day=day.isoformat())
         async with self._core.database.transaction(Role.WORKER) as connection:
-            if await refresh_figures(connection):
-                log.info("figures of offices worked out")
+            if not await refresh_figures(connection):
+                return
+        log.info("figures of offices worked out")
+        async with self._core.database.transaction(Role.WORKER) as connection:
+            if gone := await self._register.forget_names_alone(connection):
+                log.info("names taken out of the register", cases=gone)

@@ -67,6 +67,7 @@ create index register_entry_agency on register_entry (agency_id, kind, on_time, 
 create index register_entry_filed on register_entry (filed_on, n) where listed;
 create index register_entry_day on register_entry (published_at, n);
 create index register_entry_case on register_entry (case_id, n);
+create index register_entry_named on register_entry (case_id) where name <> '';
 create index register_entry_words on register_entry using gin (words) with (fastupdate = off) where listed;
 
 -- How each agency with all below it did in the last twelve months, worked out once an hour. Sums only: no person can be found in them.

@@ -206,3 +206,15 @@ async def test_words_whose_time_was_over_cannot_be_published(desk: CaseDesk) -> 
         await connection.execute("UPDATE feedback SET text_sealed = '' WHERE case_id = $1", case_id)
     with pytest.raises(Invalid, match="not answered"):
         await preview(desk, case_id, Publication())
+
+
+async def test_a_name_goes_once_nobody_could_take_its_consent_back(desk: CaseDesk) -> None:
+    forgotten, known = [await filed(desk, MayPublish.NAMED) for _ in range(2)]
+    for sender in (forgotten, known):
+        await publish(desk, await answered(desk, sender.case_id), Publication(named=True))
+    async with desk.database.transaction(Role.WORKER) as connection:
+        await connection.execute("UPDATE feedback SET name_sealed = NULL WHERE case_id = $1", forgotten.case_id)
+        assert await Register(desk.seal).forget_names_alone(connection) == 1
+        assert await Register(desk.seal).forget_names_alone(connection) == 0
+    assert [entry.name for entry in await entries(desk)] == [NAME, None]
+    assert (await verdict(desk)).faults == ()

@@ -28,6 +28,7 @@ _SHORT = {"Cache-Control": "public, max-age=60", **_EVERYBODY}
 _NEVER_CUT = {"Cache-Control": "public, no-cache", **_EVERYBODY}
 _LINES = "application/x-ndjson"
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_NOT_IN_XML = {0xFFFE: None, 0xFFFF: None}  # other such characters are not stored
 _SITEMAPS = "http://www.sitemaps.org/schemas/sitemap/0.9"
 _COLUMNS = (
     *("id", "url", "agency", "agency_name", "kind", "content", "filed_on", "answered_on", "on_time", "published_at"),
@@ -240,11 +241,12 @@ class RegisterFiles:
 
     def _feed_entry(self, entry: Published, language: Language, host: str) -> str:
         link = f"{escape(self.url)}/cong-khai/{entry.n}"
-        said = f"{entry.question}\n\n{entry.agency_name}: {entry.answer}"
+        said = f"{entry.question}\n\n{entry.agency_name}: {entry.answer}".translate(_NOT_IN_XML)
         at = entry.published_at.isoformat()
         return (
             f"<entry><id>tag:{escape(host)},2026:cong-khai/{entry.n}</id>"
-            f"<title>{escape(title_of(entry, language))}</title><published>{at}</published><updated>{at}</updated>"
+            f"<title>{escape(title_of(entry, language).translate(_NOT_IN_XML))}</title>"
+            f"<published>{at}</published><updated>{at}</updated>"
             f"<author><name>{escape(entry.agency_name)}</name></author>"
             f'<link rel="alternate" type="text/html" href="{link}"/>'
             f'<content type="text">{escape(said)}</content></entry>'

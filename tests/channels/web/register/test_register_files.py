@@ -58,9 +58,9 @@ async def test_an_unknown_office_is_not_taken_for_all(register: RegisterSite) ->
 
 async def test_the_feed_holds_the_newest_and_survives_any_text(register: RegisterSite) -> None:
     case_id = await answered(register.desk, (await filed(register.desk)).case_id)
-    await publish(register.desk, case_id, Publication(question="<b>Tôi & bạn</b> ]]> hỏi"))
+    await publish(register.desk, case_id, Publication(question="<b>Tôi & bạn</b> ]]> h\ufffeỏi\uffff"))
     atom = "{http://www.w3.org/2005/Atom}"
-    feed = ET.fromstring(await register.reads("/cong-khai.atom?q=hoi"))  # noqa: S314 - our own
+    feed = ET.fromstring(await register.reads("/cong-khai.atom?q=ban"))  # noqa: S314 - our own
     (entry,) = feed.findall(f"{atom}entry")
     assert entry.findtext(f"{atom}title") == "<b>Tôi & bạn</b> ]]> hỏi"
     assert ET.fromstring(await register.reads("/cong-khai.atom?q=khac")).findall(f"{atom}entry") == []  # noqa: S314
