@@ -20,6 +20,7 @@ from domain.agency import Agency
 from domain.errors import Unavailable
 from domain.language import Language
 from domain.status import Status
+from domain.vietnamese import clean
 from lookup.wording import Words, day, long_day, moment, status_label
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ class Visit:
         return f"{number:,}".replace(",", "." if self.language is Language.VIETNAMESE else ",")
 
     def asked(self, name: str) -> str:
-        """A parameter of the address; empty where there is none."""
-        return self.request.query.get(name, "")
+        """A parameter of the address, cleaned; empty where there is none."""
+        return clean(self.request.query.get(name, ""))
 
     def number(self, name: str) -> int | None:
         """A whole number among the parameters of the address or the parts of the path; None where it is none."""

@@ -24,7 +24,7 @@ async def show(visit: Visit) -> web.Response:
 async def explain(visit: Visit) -> web.Response:
     """POST …/nghia: from now on a sender's word means a status; what waits is read again."""
     form = visit.form
-    raw, number = form.raw("raw").strip()[:200], form.number("status")
+    raw, number = form.get("raw")[:200], form.number("status")
     try:
         agency = office_typed(visit, form.get("agency"))
     except Invalid as fault:

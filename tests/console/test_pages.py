@@ -11,6 +11,7 @@ from console.places import PLACES
 from console.roles import ALLOWS, OfficerRole
 from database.pool import Role
 from domain.status import Status
+from domain.vietnamese import clean
 from lookup.changes import DossierFacts, Outcome, Tenant
 from lookup.quarantine import Unclear, keep
 from tests.channels.story import CODE, Office
@@ -348,8 +349,8 @@ async def hostile_dossier(house: House, text: str, number: int) -> str:
 
 async def test_hostile_text_stays_text(house: House) -> None:
     browser: Browser = await house.officer(*EVERYTHING)
-    for number, text in enumerate(HOSTILE):
-        code = await hostile_dossier(house, text, number)
+    for number, text in enumerate((*HOSTILE, "\x00x", "x" * 300)):
+        code = await hostile_dossier(house, clean(text), number)
         shown = await browser.get(f"/console/ho-so/{code}")
         assert shown.status == 200
         assert Elements(shown.html).found == []
