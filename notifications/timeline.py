@@ -189,7 +189,7 @@ class Timeline:
     ) -> Message:
         try:
             contact = masked_contact(row["channel"], self._seal.open(row["address_sealed"]))
-        except Unsealable:
+        except (Unsealable, ValueError):  # one broken row hides no other
             contact = HIDDEN
         kept = {name: row[name] for name in _KEPT}
         return Message(
