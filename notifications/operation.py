@@ -12,7 +12,7 @@ from domain.civil_time import civil_day, start_of_day
 from domain.message import Lane
 
 LATELY = timedelta(minutes=10)
-MOST_COUNTED = 50_000  # of one lane of one channel
+MOST_COUNTED = 20_000  # of one lane of one channel
 MOST_LISTED = 1_000
 RESTING_SEEN = timedelta(seconds=60)
 
