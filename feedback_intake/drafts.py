@@ -21,6 +21,7 @@ CODE_LENGTH = 10
 MOST_FILES = 5
 MOST_BYTES = 12 * 1024 * 1024  # of all files of one draft
 _SWEPT = 20
+_SWEPT_AT_ONCE = 1_000
 
 KEEP_DRAFT = """
     WITH swept AS (
@@ -56,6 +57,11 @@ FILES_BECOME = """
 BECOME = """
     UPDATE feedback_draft SET number = $2, fields_sealed = $3, contact_digests = '{}', expires_at = now() + $4
      WHERE token_digest = $1"""
+# Old drafts go also while nobody writes new ones.
+SWEEP = """
+    DELETE FROM feedback_draft WHERE token_digest IN (
+           SELECT d.token_digest FROM feedback_draft d WHERE d.expires_at < now()
+            ORDER BY d.expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)"""
 FORGET_DRAFT = "DELETE FROM feedback_draft WHERE token_digest = $1 AND number IS NULL"
 _ANSWERED_FOR = timedelta(days=1)
 
@@ -172,6 +178,11 @@ class Drafts:
         """Throw it away."""
         await connection.execute(FORGET_DRAFT, self.claim(token))
 
+    @staticmethod
+    async def sweep(connection: Connection) -> None:
+        """Throw away what has expired, some of it."""
+        await connection.execute(SWEEP, _SWEPT_AT_ONCE)
+
     def _fields(self, sealed: bytes) -> dict[str, str]:
         return msgspec.json.decode(self._seal.open(sealed), type=dict[str, str])
 
@@ -191,5 +202,6 @@ STATEMENTS = (
     DROP_FILES,
     FILES_BECOME,
     BECOME,
+    SWEEP,
     FORGET_DRAFT,
 )

@@ -176,7 +176,7 @@ class FeedbackReader:
         return ProvenProgress(
             feedback_id=row["feedback_id"],
             case_id=row["case_id"],
-            text=self._seal.open(row["text_sealed"]),
+            text=self._words(row["text_sealed"]),
             may_publish=MayPublish(row["may_publish"]),
             steps=tuple(
                 StepSaid(
@@ -185,11 +185,11 @@ class FeedbackReader:
                     state=CaseState(step["state"]),
                     to_agency=step["to_agency"],
                     reason=step["reason"],
-                    words=self._seal.open(step["why_sealed"]) if step["why_sealed"] else "",
+                    words=self._words(step["why_sealed"]),
                 )
                 for step in steps
             ),
-            answers=tuple(AnswerGiven(at=a["at"], text=self._seal.open(a["text_sealed"])) for a in answers),
+            answers=tuple(AnswerGiven(at=a["at"], text=self._words(a["text_sealed"])) for a in answers),
             acts=() if row["withdrawn_at"] else acts_in(state, may_object=not over),
             files=tuple(
                 FileHeld(
@@ -205,6 +205,10 @@ class FeedbackReader:
             to_read_back=row["typed_by"] is not None and row["read_back_at"] is None,
             named=row["named"],
         )
+
+    def _words(self, sealed: bytes | None) -> str:
+        """Words as they were; '' once they are kept no longer."""
+        return self._seal.open(sealed) if sealed else ""
 
 
 async def file_of(connection: Connection, seal: Seal, number: str, file_id: int) -> tuple[str, str, bytes] | None:

@@ -14,6 +14,7 @@ from domain.language import Language
 from feedback_intake.cases import Cases
 from feedback_intake.choosing import Choosing
 from feedback_intake.clamd import Clamd
+from feedback_intake.drafts import Drafts
 from feedback_intake.filing import Filing
 from feedback_intake.hearing import SenderActs
 from feedback_intake.number_desk import NumberDesk
@@ -100,13 +101,14 @@ def _office_names(core: Core) -> Callable[[int, Language], str]:
 
 
 def watching(core: Core) -> Callable[[], Awaitable[None]]:
-    """What the calendar does to cases, every minute for ever; several processes share the work."""
+    """What the calendar does to cases and drafts, every minute for ever; several processes share the work."""
     watch = Watching(lambda: core.registry.calendar)
 
     async def run() -> None:
         while True:
             async with core.database.transaction(Role.WORKER) as connection:
                 done = await watch.turn(connection)
+                await Drafts.sweep(connection)
             if max(done) < MOST_AT_ONCE:
                 await asyncio.sleep(EVERY)
 

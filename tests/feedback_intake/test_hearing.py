@@ -213,6 +213,25 @@ async def test_a_draft_is_kept_found_again_sent_and_gone(desk: CaseDesk) -> None
         assert await file_of(connection, desk.seal, other.number, held.file_id) is None
 
 
+async def test_what_is_kept_no_longer_is_gone_from_its_page_and_old_drafts_go(desk: CaseDesk) -> None:
+    filed = await desk.files()
+    await answer(desk, filed.case_id)
+    drafts = Drafts(desk.seal)
+    async with desk.database.connection(Role.WORKER) as connection:
+        await drafts.keep(connection, "old", {"text": "Chưa xong"}, ())
+        await connection.execute("UPDATE feedback_draft SET expires_at = now() - interval '1 minute'")
+        await drafts.sweep(connection)
+        assert await connection.fetchval("SELECT count(*) FROM feedback_draft") == 0
+    async with desk.database.connection(Role.OPERATOR) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM feedback") == 1
+    owner = await asyncpg.connect(desk.database.url)
+    await owner.execute("UPDATE feedback SET text_sealed = ''")
+    await owner.execute("UPDATE feedback_answer SET text_sealed = ''")
+    await owner.close()
+    said = await seen(desk, filed.number)
+    assert (said.text, [given.text for given in said.answers]) == ("", [""])
+
+
 async def test_the_handling_is_rated_by_its_sender_and_by_an_office_above(desk: CaseDesk) -> None:
     ratings = Ratings(desk.seal, lambda: desk.calendar)
     filed = await desk.files()
