@@ -60,6 +60,8 @@ FORGET_CASES = f"""
           FROM old o WHERE f.case_id = o.id),
     steps AS (UPDATE feedback_step s SET why_sealed = NULL FROM old o WHERE s.case_id = o.id),
     answers AS (UPDATE feedback_answer a SET text_sealed = '' FROM old o WHERE a.case_id = o.id),
+    ratings AS (UPDATE case_rating r SET reason_sealed = NULL FROM old o WHERE r.case_id = o.id),
+    control AS (UPDATE control_rating r SET reason_sealed = NULL FROM old o WHERE r.case_id = o.id),
     notes AS (DELETE FROM feedback_note n USING old o WHERE n.case_id = o.id),
     files AS (DELETE FROM feedback_attachment a USING old o WHERE a.case_id = o.id)
     UPDATE feedback_case c SET forgotten_at = now() FROM old o WHERE c.id = o.id RETURNING 1"""  # noqa: S608

@@ -41,6 +41,9 @@ FORGET_LINKS = "DELETE FROM linked_phone WHERE contact_digest = $1 RETURNING 1"
 FORGET_RATINGS = "DELETE FROM rating WHERE contact_digest = $1 RETURNING 1"
 # Ended feedback loses its words and its person; an open case is withdrawn by its sender first.
 FORGET_FEEDBACK = """
+    WITH ratings AS (
+        UPDATE case_rating r SET reason_sealed = NULL
+          FROM feedback f WHERE f.id = r.feedback_id AND $1 IN (f.contact_digest, f.phone_digest))
     UPDATE feedback f
        SET text_sealed = '', name_sealed = NULL, postal_address_sealed = NULL, contact_digest = NULL,
            address_sealed = NULL, about_sealed = NULL, phone_digest = NULL, tail_digest = NULL, forgotten_at = now()

@@ -38,7 +38,7 @@ begin
     foreach name in array array['inbound', 'conversation', 'message', 'message_step', 'delivery_report', 'shown', 'quarantine',
                                 'subscription', 'linked_phone', 'device', 'phone_code', 'rating', 'feedback', 'feedback_case',
                                 'feedback_step', 'feedback_answer', 'feedback_note', 'feedback_attachment', 'opt_out',
-                                'consent_act', 'dossier', 'person_request'] loop
+                                'consent_act', 'dossier', 'person_request', 'case_rating', 'control_rating'] loop
         execute format('grant select on %I to motma_keeper', name);
         if (select c.relrowsecurity from pg_class c where c.oid = name::regclass) then
             execute format('create policy keeper on %I to motma_keeper using (true)', name);
@@ -52,6 +52,7 @@ grant update (name_sealed, postal_address_sealed, contact_digest, address_sealed
 grant update (forgotten_at) on feedback_case to motma_keeper;
 grant update (why_sealed) on feedback_step to motma_keeper;
 grant update (text_sealed) on feedback_answer to motma_keeper;
+grant update (reason_sealed) on case_rating, control_rating to motma_keeper;
 grant insert on person_request to motma_keeper;
 
 -- migrate:down
