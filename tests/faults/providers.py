@@ -58,7 +58,7 @@ async def storm(*, messages: int, seconds: float, mutant: str = NO_MUTANT) -> Ev
         evidence.need(bool(waits), "nothing was asked again")
         evidence.figures["429: asked again after s"] = f"{min(waits):.2f} to {max(waits):.2f}"
         evidence.expect(min(waits) >= RETRY_AFTER - 0.05, f"asked again after {min(waits):.2f} s, not {RETRY_AFTER}")
-        evidence.expect_within(RETRY_AFTER + 1, percentile(waits, 0.9), "asking again when the provider wished")
+        evidence.expect_within(RETRY_AFTER + 1.3, percentile(waits, 0.9), "asking again when the provider wished")
         gateway.by_wire["kannel"] = Faults(broken=1)
         gateway.calls.clear()
         began = time.monotonic()
@@ -69,8 +69,9 @@ async def storm(*, messages: int, seconds: float, mutant: str = NO_MUTANT) -> Ev
         chats = [call.at - began for call in gateway.calls if call.wire == "telegram"]
         evidence.figures |= {"503: tries": len(tries), "after the first third": len(late)}
         evidence.figures |= {"another channel's slowest s": round(max(chats, default=99), 1)}
-        most = (seconds * 2 / 3) / BREAKER_PAUSE + 2
-        evidence.expect(len(late) <= most, f"{len(late)} tries of a provider that is out of order")
+        most = IN_FLIGHT + seconds / BREAKER_PAUSE + 3
+        evidence.expect(len(tries) <= most, f"{len(tries)} tries of a provider that is out of order")
+        evidence.expect(len(late) <= (seconds * 2 / 3) / BREAKER_PAUSE + 2, f"{len(late)} of these late")
         evidence.expect(len(chats) == 20, f"{len(chats)} of 20 by another channel")
         evidence.expect_within(5.0, max(chats, default=99), "another channel's notices")
         gateway.by_wire["kannel"] = Faults(odd=1)
@@ -126,7 +127,7 @@ async def one_is_slow(*, messages: int, look_ups: float, mutant: str = NO_MUTANT
         evidence.expect_within(5.0 + (pushed - began), slowest, "another channel's notices")
         evidence.expect(most <= 2 * IN_FLIGHT, f"{most} calls at once")
         evidence.expect_within(0.3, percentile(reader.seconds, 0.99), "99 % of the look-ups")
-        evidence.need(most >= IN_FLIGHT, "the slow provider was hardly asked")
+        evidence.need(most >= IN_FLIGHT or bool(evidence.violations), "the slow provider was hardly asked")
     return evidence
 
 
