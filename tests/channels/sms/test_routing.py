@@ -120,18 +120,18 @@ async def test_a_failed_text_is_not_also_sent_the_other_way(routed: Routed) -> N
 async def test_a_gateway_left_alone_is_tried_with_one_text_at_a_time(
     routed: Routed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routing, "PAUSE", 0.05)
+    monkeypatch.setattr(routing, "PAUSE", 0.5)
     first, second = Mouth("esms", error=TryLater("busy")), Mouth("kannel", "8100")
     sender = routed(first, second)
     for message_id in range(3):
         with pytest.raises(TryLater):
             await sender.send(text(message_id))
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.6)
     outcomes = await asyncio.gather(*(sender.send(text(n)) for n in range(10, 20)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes].count(TryLater) == 1
     assert (first.calls, second.calls) == (4, 9)
     first.error = None
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.6)
     assert {(await sender.send(text(n))).route for n in range(20, 30)} == {"esms"}
 
 
