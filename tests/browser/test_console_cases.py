@@ -50,7 +50,7 @@ async def sign_in(page: Page, email: str = ALL) -> None:
     await page.fill("#f-email", email)
     await page.fill("#f-password", PASSWORD)
     await page.keyboard.press("Enter")
-    await expect(page.locator("main h1")).to_be_visible()
+    await expect(page.locator("aside.menu")).to_be_attached()
 
 
 async def seen(page: Page, name: str) -> None:

@@ -17,6 +17,7 @@ from feedback_intake.worklist import (
     UNASSIGNED,
     UNIT,
     UNIT_IN_STATE,
+    CaseLine,
     Filters,
     Reader,
     Tab,
@@ -89,7 +90,8 @@ async def test_a_page_goes_to_each_office_by_an_index(database: Database, office
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat(database: Database, office: Reader, seal: Seal) -> None:
-    lists, found, after = WorkList(seal), [], None
+    lists, after = WorkList(seal), None
+    found: list[CaseLine] = []
     async with database.transaction(Role.CONSOLE) as connection:
         await connection.execute(SET_OFFICER, await scope_of(database), "1")
         while True:
