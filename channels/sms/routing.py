@@ -232,7 +232,6 @@ class RoutedSender:
         route.breaker.succeeded()
         return replace(handed_over, route=handed_over.route or route.carrier.name)
 
-
     async def _turn_of(self, route: _Route) -> None:
         """Wait for a turn in this process, and then for one among all of them. Raises `TryLater`."""
         if route.pace is None or route.carrier.rate is None:

@@ -13,7 +13,8 @@ _COMMON = (
 _RARE = "đạc bưởi gạch ngói lò rèn chuồn kim giếng đình miếu tre nứa lụa tằm"
 FILL = """
     WITH given AS (
-        SELECT s.n, ($3::int[])[1 + (s.n::bigint * 7919) % array_length($3::int[], 1)] AS agency_id, s.n % 11 <> 0 AS on_time,
+        SELECT s.n, ($3::int[])[1 + (s.n::bigint * 7919) % array_length($3::int[], 1)] AS agency_id,
+               s.n % 11 <> 0 AS on_time,
                CASE WHEN s.n % 4 = 0 THEN 'proposal' ELSE 'feedback' END AS kind,
                now() - make_interval(mins => ($2 - s.n)) AS at,
                ARRAY(SELECT 1 + floor(power(random(), 2.5) * array_length($4::text[], 1))::int
