@@ -1,5 +1,6 @@
 """Tables for spreadsheets, written as they are read: CSV and XLSX in which no cell is a formula (guarantee G58)."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -73,9 +74,12 @@ async def send_csv(
 
 
 async def send_xlsx(
-    request: web.Request, name: str, head: Sequence[str], rows: AsyncIterator[Sequence[Cell]]
+    request: web.Request, name: str, head: Sequence[str], rows: AsyncIterator[Sequence[Cell]], *, cut: str
 ) -> web.StreamResponse:
-    """The same as a workbook of one sheet: written to a file that is gone afterwards, `MOST_XLSX` rows at most."""
+    """The same as a workbook of one sheet: written to a file that is gone afterwards, `MOST_XLSX` rows at most.
+
+    Where there are more, the last row says so in the words of `cut`.
+    """
     book = Workbook(write_only=True)
     sheet = book.create_sheet("1")
     sheet.append([_cell(sheet, text) for text in head])
@@ -83,10 +87,11 @@ async def send_xlsx(
     async for row in rows:
         n += 1
         if n > MOST_XLSX:
+            sheet.append([_cell(sheet, cut)])
             break
         sheet.append([_cell(sheet, shown(cell)) for cell in row])
     with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        book.save(file)
+        await asyncio.to_thread(book.save, file)
         return await _send(request, file, f"{name}.xlsx")
 
 

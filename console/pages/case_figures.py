@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from aiohttp import web
 
@@ -9,7 +10,7 @@ from console.feedback import reader_of
 from console.offices import office_typed, within_reach
 from console.page import Group, Page
 from console.roles import Ability, OfficerRole
-from console.tables import Cell, send_csv, send_xlsx
+from console.tables import MOST_XLSX, Cell, send_csv, send_xlsx
 from console.visit import HOME, Visit
 from database.pool import Connection
 from domain.civil_time import civil_day
@@ -53,7 +54,8 @@ async def export(visit: Visit) -> web.StreamResponse:
     await visit.note("feedback.export", first=period.first.isoformat(), last=period.last.isoformat(), format=kind)
     head = [visit.say(f"figures.column.{name}") for name in _COLUMNS]
     name = f"phan-anh-{period.first:%Y%m%d}-{period.last:%Y%m%d}"
-    send = send_xlsx if kind == "xlsx" else send_csv
+    cut = visit.say("figures.export.cut", most=f"{MOST_XLSX:,}")
+    send = partial(send_xlsx, cut=cut) if kind == "xlsx" else send_csv
     async with visit.reading() as connection:
         return await send(visit.request, name, head, _rows(visit, connection, _offices(visit, office), period))
 
