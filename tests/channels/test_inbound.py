@@ -185,7 +185,7 @@ async def test_a_text_we_cannot_answer_ends_in_an_apology_and_blocks_nobody(core
     assert sorted(text.split(",")[0].split(".")[0] for text in await replies(core)) == [
         "Trả lời tự động",
         "Trả lời tự động",
-        "Xin lỗi",
+        "Xin lỗi Ông/Bà",
     ]
     assert not any("poison" in str(entry) for entry in logs)
 
