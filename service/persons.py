@@ -34,7 +34,10 @@ CONSENTS = "SELECT act, at FROM consent_act WHERE contact_digest = $1 ORDER BY i
 STOPPED = "SELECT source, since AS at FROM opt_out WHERE contact_digest = $1"
 
 FORGET_SUBSCRIPTIONS = "DELETE FROM subscription WHERE contact_digest = $1 RETURNING 1"
-FORGET_WRITTEN = "DELETE FROM inbound WHERE sender_digest = $1 AND handled_at IS NOT NULL RETURNING 1"
+# Their provider's id stays, so that a call sent again is still known as one that came.
+FORGET_WRITTEN = """
+    UPDATE inbound SET sender_digest = '', sender_sealed = '', text_sealed = '', text_digest = ''
+     WHERE sender_digest = $1 AND handled_at IS NOT NULL RETURNING 1"""
 FORGET_CONVERSATION = "DELETE FROM conversation WHERE contact_digest = $1 RETURNING 1"
 FORGET_SHOWN = "DELETE FROM shown WHERE contact_digest = $1 RETURNING 1"
 FORGET_LINKS = "DELETE FROM linked_phone WHERE contact_digest = $1 RETURNING 1"

@@ -18,7 +18,7 @@ end $$;
 alter table feedback add column forgotten_at timestamptz;
 alter table feedback_case add column forgotten_at timestamptz;
 create index feedback_case_forget on feedback_case (filed_at) where not is_open and forgotten_at is null;
-create index inbound_handled on inbound (handled_at) where handled_at is not null;
+create index inbound_handled on inbound (handled_at) where handled_at is not null and text_sealed <> '';
 create index quarantine_settled on quarantine (settled_at) where settled_at is not null;
 
 -- Who asked for what about themselves, and when it was done: no more of them than a digest.
@@ -45,8 +45,10 @@ begin
         end if;
     end loop;
 end $$;
-grant delete on inbound, conversation, message, message_step, delivery_report, shown, quarantine, subscription, linked_phone, device,
+grant delete on conversation, message, message_step, delivery_report, shown, quarantine, subscription, linked_phone, device,
     phone_code, rating, feedback_note, feedback_attachment to motma_keeper;
+-- What came keeps its provider's id: whoever sends it again after years is still known.
+grant update (sender_digest, sender_sealed, text_sealed, text_digest) on inbound to motma_keeper;
 grant update (name_sealed, postal_address_sealed, contact_digest, address_sealed, text_sealed, about_sealed, phone_digest, tail_digest,
               forgotten_at) on feedback to motma_keeper;
 grant update (forgotten_at) on feedback_case to motma_keeper;

@@ -86,7 +86,8 @@ async def test_what_has_had_its_time_ends_and_the_rest_stays(database: Database,
     assert {name: count for name, count in due.items() if count} == {"inbound": 1, "message": 1}
     assert [await keeping.end(kept) for kept in CLASSES] == [due[kept.name] for kept in CLASSES]
     assert [await keeping.end(kept) for kept in CLASSES] == [0] * len(CLASSES)
-    assert len(await owner(database_url, "SELECT FROM inbound")) == 1
+    assert len(await owner(database_url, "SELECT FROM inbound")) == 2  # who sends the old one again is still known
+    assert len(await owner(database_url, "SELECT FROM inbound WHERE text_sealed <> ''")) == 1
     assert len(await owner(database_url, "SELECT FROM message")) == 2
 
 
