@@ -1,28 +1,24 @@
 """The officers' pages as a browser shows them: narrow and wide, by day and by night, empty and full, by keyboard."""
 
-import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from console.places import PLACES
 from console.roles import OfficerRole
 from service.wiring import Core
-from tests.browser.conftest import OpenPage, looks_right, windows
+from tests.browser.conftest import OpenPage, windows
+from tests.browser.signed_in import LONG_ADDRESS, seen, sign_in
 from tests.console.crowd import fill
-from tests.console.officers import PASSWORD, House, open_house
-
-EMAIL = "nguyen.thi.hoang.anh@trungtamphucvuhanhchinhcong.bacninh.gov.vn"
-SHOTS = os.environ.get("SCREENSHOTS")  # where to keep what was looked at
+from tests.console.officers import House, open_house
 
 
 @pytest.fixture
 async def house(core: Core) -> AsyncIterator[House]:
     """The console, with one officer of every role."""
     async with open_house(core) as opened:
-        await opened.hires(EMAIL, *OfficerRole, office="VN")
+        await opened.hires(LONG_ADDRESS, *OfficerRole, office="VN")
         await opened.hires("h05@bacninh.gov.vn", *OfficerRole)
         yield opened
 
@@ -32,21 +28,6 @@ async def open_console(browser: Browser, house: House) -> AsyncIterator[OpenPage
     """Opens a window on the console."""
     async with windows(browser, house.url) as open_it:
         yield open_it
-
-
-async def sign_in(page: Page, email: str = EMAIL) -> None:
-    await page.goto("/console/vao")
-    await page.fill("#f-email", email)
-    await page.fill("#f-password", PASSWORD)
-    await page.keyboard.press("Enter")
-    await expect(page.locator("main h1")).to_be_visible()
-
-
-async def seen(page: Page, name: str) -> None:
-    """Looked at: nothing runs out of the window, nothing is too small, Axe finds nothing."""
-    await looks_right(page)
-    if SHOTS:
-        await page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("width", "scheme", "rows"), [(360, "dark", 50), (768, "light", 50), (1280, "light", 1)])

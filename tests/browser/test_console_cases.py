@@ -1,9 +1,7 @@
 """The pages of cases as a browser shows them, and the whole day of a handler by keyboard."""
 
-import os
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from unicodedata import normalize
 
 import pytest
@@ -15,13 +13,12 @@ from feedback_intake.cases import Step
 from feedback_intake.filing import Filed
 from feedback_intake.moves import MoveName, Who
 from service.wiring import Core
-from tests.browser.conftest import OpenPage, looks_right, windows
+from tests.browser.conftest import OpenPage, windows
+from tests.browser.signed_in import LONG_ADDRESS, seen, sign_in
 from tests.console.cases import APPROVER, CLERK, HANDLER, HEAD
-from tests.console.officers import OFFICE, PASSWORD, House, open_house
+from tests.console.officers import OFFICE, House, open_house
 from tests.feedback_intake.desk import TEXT, CaseDesk
 
-ALL = "nguyen.thi.hoang.anh@trungtamphucvuhanhchinhcong.bacninh.gov.vn"
-SHOTS = os.environ.get("SCREENSHOTS")  # where to keep what was looked at
 LONG = normalize(
     "NFD",
     "Tôi là Nguyễn Thị Hoàng Anh Thư ở xã Phượng Mao. " + "Bộ phận một cửa hẹn nhiều lần mà chưa trả kết quả. " * 9,
@@ -32,7 +29,7 @@ LONG = normalize(
 async def house(core: Core) -> AsyncIterator[House]:
     """The console, with officers of one office."""
     async with open_house(core) as opened:
-        await opened.hires(ALL, *OfficerRole, office="H05.16")
+        await opened.hires(LONG_ADDRESS, *OfficerRole, office="H05.16")
         for name, role in (("an", CLERK), ("binh", HANDLER), ("chi", APPROVER), ("dung", HEAD)):
             await opened.hires(f"{name}@bacninh.gov.vn", role)
         yield opened
@@ -43,21 +40,6 @@ async def open_console(browser: Browser, house: House) -> AsyncIterator[OpenPage
     """Opens a window on the console."""
     async with windows(browser, house.url) as open_it:
         yield open_it
-
-
-async def sign_in(page: Page, email: str = ALL) -> None:
-    await page.goto("/console/vao")
-    await page.fill("#f-email", email)
-    await page.fill("#f-password", PASSWORD)
-    await page.keyboard.press("Enter")
-    await expect(page.locator("aside.menu")).to_be_attached()
-
-
-async def seen(page: Page, name: str) -> None:
-    """Looked at: nothing runs out of the window, nothing is too small, Axe finds nothing."""
-    await looks_right(page)
-    if SHOTS:
-        await page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
 
 
 async def fill(house: House, n: int) -> list[Filed]:
