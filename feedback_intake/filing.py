@@ -146,8 +146,7 @@ class Filing:
         dossier_id = subject and subject.dossier_id
         case_id = await connection.fetchval(OPEN_CASE, dossier_id, holder, forward_by, answer_by, feedback.confidential)
         about = feedback.code if subject is None else None
-        phone = Contact(channel=ChannelName.SMS, address=feedback.phone) if feedback.phone else None
-        known = phone or (sender if sender is not None and sender.channel == ChannelName.SMS else None)
+        known = _phone_of(sender, feedback)
         feedback_id = await connection.fetchval(
             FILE,
             case_id,
@@ -189,6 +188,13 @@ class Filing:
 
     def _sealed(self, text: str) -> bytes | None:
         return self._seal.seal(text) if text else None
+
+
+def _phone_of(sender: Contact | None, feedback: Feedback) -> Contact | None:
+    """The phone whose last digits prove a right to the answer: the one given, else the one that texted."""
+    if feedback.phone:
+        return Contact(channel=ChannelName.SMS, address=feedback.phone)
+    return sender if sender is not None and sender.channel == ChannelName.SMS else None
 
 
 def _within(text: str, longest: int, name: str) -> str:

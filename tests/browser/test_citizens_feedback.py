@@ -36,7 +36,7 @@ async def send(page: Page) -> str:
     """Send the form; its number."""
     await page.click(".send button[value=send]")
     await expect(page).to_have_url(re.compile("/g/PA-"))
-    return page.url.rpartition("/")[2].partition(".")[0]
+    return str(page.url).rpartition("/")[2].partition(".")[0]
 
 
 async def moves(corner: Corner, number: str, step: Step, role: Who) -> None:
