@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from console.feedback import Rights, files_of, found, opened
+from console.publications import entries_of, may_remove
 from console.visit import HOME, Visit
 from database.pool import Connection
 from domain.civil_time import civil_day
@@ -96,6 +97,7 @@ async def page(visit: Visit, trial: Trial | None = None) -> web.Response:
         people = await assignees(visit, deed.connection, file) if open_form == MoveName.ASSIGN else []
         templates = await usable(deed.connection, visit.officer.agency_id) if open_form == MoveName.SUBMIT else []
         assigned_to = await _assigned_to(deed.connection, case.assignee, visit)
+        entries = await entries_of(deed.connection, case.case_id)
     if case.merged_into is not None and not file.senders:
         return visit.see(f"{URL}/{case.merged_into}", done="case.merged_away")
     typed = trial.typed if trial else await visit.draft(f"{URL}/{case.case_id}/viec/{open_form}")
@@ -126,6 +128,8 @@ async def page(visit: Visit, trial: Trial | None = None) -> web.Response:
         templates=templates,
         templates_named=[(one.template_id, one.name) for one in templates],
         alike=alike,
+        entries=entries,
+        may_remove=may_remove(rights),
         contents_named=[(one.value, visit.say(f"case.content.{one}")) for one in Content],
         reasons_named=[(one.value, visit.say(f"case.reason.{one}")) for one in RefusalReason],
         is_open=case.state in OPEN,

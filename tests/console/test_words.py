@@ -39,6 +39,8 @@ FAMILIES = (
     "punctuality.",
     "role.",
     "publication.trace.",
+    "published.reason.",
+    "published.what.",
     "templates.mistake.",
     "term.",
     "typing.mistake.",
