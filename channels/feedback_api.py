@@ -60,6 +60,7 @@ class FeedbackLookup:
         told: dict[str, Any] = {
             "code": found.number,
             "kind": "feedback",
+            "feedback_kind": found.kind,
             "stage": stage,
             "stage_label": stage_label(stage, language),
             "state": found.state,

@@ -10,7 +10,7 @@ from domain.civil_time import civil_day, utc_now
 from domain.errors import ChangedMeanwhile, Forbidden, Invalid, NotFound
 from domain.vietnamese import clean
 from feedback_intake.filing import LONGEST_TEXT
-from feedback_intake.moves import MOVES, CaseState, Content, MoveName, Needs, RefusalReason, Who, after
+from feedback_intake.moves import MOVES, PROPOSALS, CaseState, Content, MoveName, Needs, RefusalReason, Who, after
 from feedback_intake.register import Publication, Register
 from feedback_intake.telling import Telling, Told
 from feedback_intake.terms import FeedbackTerm, term_of
@@ -36,6 +36,8 @@ NOTE_STEP = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 # What is no move: two cases made one, a case made confidential.
 NOTE_ACT = "INSERT INTO feedback_step (case_id, move, state, by, account_id) VALUES ($1, $2, $3, $4, $5)"
+# Who reads it says that it names a way out: so it stands in the register and the figures.
+IS_PROPOSAL = "UPDATE feedback SET kind = 'proposal' WHERE case_id = $1 AND kind <> 'proposal'"
 WRITE_ANSWER = "INSERT INTO feedback_answer (case_id, text_sealed, written_by) VALUES ($1, $2, $3)"
 WAITING_ANSWER = """
     SELECT id, text_sealed, written_by FROM feedback_answer
@@ -137,6 +139,8 @@ class Cases:
         holder = step.agency_id if step.move is MoveName.FORWARD and step.agency_id else case.holder_agency
         term = await term_of(connection, holder)
         await self._write(connection, case, step, state, holder, term, today)
+        if step.content in PROPOSALS:
+            await connection.execute(IS_PROPOSAL, case_id)
         await self._log(connection, case, step, state, actor, holder)
         if MOVES[step.move].tells:
             told = Told(
@@ -297,6 +301,7 @@ STATEMENTS = (
     MOVE_CASE,
     NOTE_STEP,
     NOTE_ACT,
+    IS_PROPOSAL,
     WRITE_ANSWER,
     WAITING_ANSWER,
     SEND_ANSWER_BACK,

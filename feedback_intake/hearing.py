@@ -32,6 +32,7 @@ COMPLETE = """
     UPDATE feedback SET name_sealed = coalesce($2, name_sealed),
            postal_address_sealed = coalesce($3, postal_address_sealed)
      WHERE number = $1"""
+SAY_KIND = "UPDATE feedback SET kind = $2 WHERE number = $1"
 READ_BACK = "UPDATE feedback SET read_back_at = coalesce(read_back_at, now()) WHERE number = $1"
 PROVE_REPLY = "UPDATE feedback SET reply_proven = true WHERE number = $1 AND contact_digest = $2 AND NOT reply_proven"
 
@@ -43,13 +44,15 @@ class SenderAct(StrEnum):
     OBJECT = "object"  # it is not solved
     WITHDRAW = "withdraw"
     READ_BACK = "read_back"  # what was typed from a letter or a call is what was meant
+    FEEDBACK = "feedback"  # it is meant as feedback, or
+    PROPOSAL = "proposal"  # as a proposal
 
 
 def acts_in(state: CaseState, *, may_object: bool) -> tuple[SenderAct, ...]:
     """What a sender may do with a case in `state`."""
     acts = []
     if state in OPEN:
-        acts += [SenderAct.ADD, SenderAct.WITHDRAW]
+        acts += [SenderAct.ADD, SenderAct.FEEDBACK, SenderAct.PROPOSAL, SenderAct.WITHDRAW]
     if may_object and state in MOVES[MoveName.REOPEN].starts:
         acts.append(SenderAct.OBJECT)
     return tuple(acts)
@@ -72,6 +75,8 @@ class SenderActs:
             await self._cases.move(connection, case_id, Step(move=MoveName.REOPEN, why=words), SENDER)
         elif act is SenderAct.READ_BACK:
             await connection.execute(READ_BACK, number)
+        elif act in {SenderAct.FEEDBACK, SenderAct.PROPOSAL} and state in OPEN:
+            await connection.execute(SAY_KIND, number, act)
         elif act is SenderAct.WITHDRAW:
             await self._withdraw(connection, filed["id"], case_id, state, others=filed["others"])
         elif state is CaseState.NEEDS_INFO:
@@ -126,4 +131,4 @@ def _within(text: str, longest: int, name: str) -> str:
     return text
 
 
-STATEMENTS = (FIND_FILED, NOTE_WORDS, NOTE_LEFT, LEAVE, CONSENT, COMPLETE, READ_BACK, PROVE_REPLY)
+STATEMENTS = (FIND_FILED, NOTE_WORDS, NOTE_LEFT, LEAVE, CONSENT, COMPLETE, READ_BACK, PROVE_REPLY, SAY_KIND)

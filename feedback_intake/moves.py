@@ -84,6 +84,9 @@ class Content(StrEnum):
     INITIATIVE = "initiative"  # sáng kiến ban hành mới
 
 
+PROPOSALS = frozenset({Content.PROPOSAL, Content.INITIATIVE})  # kiến nghị; all else is feedback, phản ánh
+
+
 class RefusalReason(StrEnum):
     """Why feedback is not taken (NĐ 20/2008 Đ1, Đ9); each with words of its own for the sender, and an address."""
 

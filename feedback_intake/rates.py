@@ -18,8 +18,8 @@ MONTHS = 12
 _LOCK = 7305808869231651190
 _LIMIT_SECONDS = 600
 _FIGURES = (
-    *("cases_filed", "cases_answered", "cases_on_time", "cases_late", "cases_reopened", "cases_solved"),
-    *("cases_published", "dossiers_finished", "dossiers_on_time", "dossier_ratings", "dossier_content"),
+    *("cases_filed", "cases_proposals", "cases_answered", "cases_on_time", "cases_late", "cases_reopened"),
+    *("cases_solved", "cases_published", "dossiers_finished", "dossiers_on_time", "dossier_ratings", "dossier_content"),
     *("case_ratings", "case_content", "controller_ratings", "controller_content"),
 )
 
@@ -35,6 +35,7 @@ _COUNTS = f"""
         SELECT c.holder_agency, w.what, count(*) FILTER (WHERE w.yes) FROM since, feedback_case c
           CROSS JOIN LATERAL (VALUES
             ('cases_filed', true),
+            ('cases_proposals', EXISTS (SELECT FROM feedback f WHERE f.case_id = c.id AND f.kind = 'proposal')),
             ('cases_answered', c.answered_at IS NOT NULL),
             ('cases_on_time', (c.answered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date <= c.answer_due_on),
             ('cases_late', c.is_open AND c.answer_due_on < since.today
@@ -66,7 +67,7 @@ _COUNTS = f"""
         SELECT r.agency_id, w.what, count(*) FILTER (WHERE w.yes) FROM since, control_rating r
           CROSS JOIN LATERAL (VALUES ('controller_ratings', true), ('controller_content', r.score >= {CONTENT}))
             AS w (what, yes)
-         WHERE r.rated_at > since.at GROUP BY 1, 2)"""  # noqa: S608 - numbers of ours
+         WHERE r.rated_at > since.at AND r.replaced_at IS NULL GROUP BY 1, 2)"""  # noqa: S608 - numbers of ours
 COUNT = (
     "INSERT INTO register_figure (agency_id, as_of, "  # noqa: S608 - columns of ours
     + ", ".join(_FIGURES)
@@ -95,6 +96,7 @@ class OfficeFigures:
     agency_id: int
     as_of: datetime | None
     cases_filed: int
+    cases_proposals: int
     cases_answered: int
     cases_on_time: int
     cases_late: int
@@ -138,17 +140,17 @@ class OfficeFigures:
     @property
     def content_with_dossiers(self) -> Share:
         """Of citizens who rated how a dossier was handled and proved a right to it."""
-        return _rated(self.dossier_content, self.dossier_ratings)
+        return rated_share(self.dossier_content, self.dossier_ratings)
 
     @property
     def content_with_feedback(self) -> Share:
         """Of those who filed feedback and rated how it was handled."""
-        return _rated(self.case_content, self.case_ratings)
+        return rated_share(self.case_content, self.case_ratings)
 
     @property
     def controllers_content(self) -> Share:
         """Of the ratings of the body that controls the office."""
-        return _rated(self.controller_content, self.controller_ratings)
+        return rated_share(self.controller_content, self.controller_ratings)
 
 
 async def refresh_figures(connection: Connection, *, minutes: int = 55) -> bool:
@@ -175,7 +177,8 @@ def _share(part: int, of: int) -> Share:
     return Share(part=part, of=of, percent=round(100 * part / of, 1) if of else None)
 
 
-def _rated(part: int, of: int) -> Share:
+def rated_share(part: int, of: int) -> Share:
+    """Of ratings: of few of them only their number is said."""
     return _share(part, of) if of >= FEWEST else Share(part=None, of=of, percent=None)
 
 

@@ -21,6 +21,7 @@ from channels.filing_budget import TooManyFiled
 from channels.guesses import ProofNeeded
 from domain.civil_time import civil_day
 from feedback_intake.filing import LONGEST_ADDRESS, Feedback, FeedbackKind, Formal
+from feedback_intake.sorting import kind_by_words
 from lookup.code_finder import ReadingKind, read
 from lookup.disclosure import Answer
 
@@ -49,22 +50,22 @@ class Complaining:
         self._number = number
         self._budget = budget
 
-    async def command(self, said: Said, words: str, kind: FeedbackKind, *, sure: bool = True) -> Turn:
-        """`GOP Y …`: about the dossier named, else the one at hand, else none."""
+    async def command(self, said: Said, words: str, kind: FeedbackKind | None, *, sure: bool = True) -> Turn:
+        """`GOP Y …`: about the dossier named, else the one at hand, else none. `kind` where the command says it."""
         codes = named(words)
         text = words_beside_codes(words) if codes else words
         subjects = (subject_named(said, codes[0].candidates),) if codes else subjects_at_hand(said)
         remembered = said.remembered
         if not _says_something(text) and remembered.asked is Asked.YES_TO_FEEDBACK:
-            text, kind = remembered.draft, FeedbackKind.FEEDBACK  # now we know which dossier it is about
+            text, kind = remembered.draft, kind or remembered.kind  # now we know which dossier it is about
         if len(subjects) > 1:
-            return self._about_which(said, subjects, text)
+            return self._about_which(said, subjects, text, kind)
         subject = subjects[0] if subjects else None
         if not _says_something(text):
-            return self._ask_text(said, subject)
+            return self._ask_text(said, subject, kind)
         if sure and formal_in(text) is None:
             return await self._file(said, text, subject, kind)
-        return await self._ask_yes(said, text, subject)
+        return await self._ask_yes(said, text, subject, kind)
 
     async def asked_text(self, said: Said, text: str) -> Turn | None:
         """The text we asked for. None when `text` is something else: a code to be looked up, or nothing at all."""
@@ -72,7 +73,7 @@ class Complaining:
         words = words_beside_codes(text) if codes else text
         if not _says_something(words) or read(text).kind is ReadingKind.RECEIPT_TOKEN:
             return None
-        return await self.command(said, text, FeedbackKind.FEEDBACK)
+        return await self.command(said, text, said.remembered.kind)
 
     async def free_text(self, said: Said, text: str) -> Turn | None:
         """What a person writes after an answer or a notice. None when there was none, or when it is too short."""
@@ -83,8 +84,8 @@ class Complaining:
         elif few or not (formal_in(text) or (subjects and (remembered.told or said.told))):
             return None
         if len(subjects) > 1:
-            return self._about_which(said, subjects, text)
-        return await self._ask_yes(said, text, subjects[0] if subjects else None)
+            return self._about_which(said, subjects, text, remembered.kind)
+        return await self._ask_yes(said, text, subjects[0] if subjects else None, remembered.kind)
 
     async def decided(self, said: Said, *, yes: bool) -> Turn:
         """The answer to whether the draft shall be filed."""
@@ -93,27 +94,27 @@ class Complaining:
             return self._replies.turn(said, "feedback.dropped", remember=remembered.without_question())
         subjects = subjects_at_hand(said)
         subject = subjects[0] if len(subjects) == 1 else None
-        return await self._file(said, remembered.draft, subject, FeedbackKind.FEEDBACK)
+        return await self._file(said, remembered.draft, subject, remembered.kind)
 
     def number_asked(self, said: Said, number: str) -> Turn:
         """Somebody sends the number of feedback in place of a code."""
         return self._replies.turn(said, "feedback.number", number=number)
 
-    def _ask_text(self, said: Said, subject: Subject | None) -> Turn:
-        remember = Remembered(asked=Asked.FEEDBACK)
+    def _ask_text(self, said: Said, subject: Subject | None, kind: FeedbackKind | None) -> Turn:
+        remember = Remembered(asked=Asked.FEEDBACK, kind=kind)
         if subject is None:
             return self._replies.turn(said, "feedback.write", remember=remember)
         remember = replace(remember, code=subject.code, others=subject.others, proven=subject.proven)
         return self._replies.turn(said, "feedback.write_about", remember=remember, code=subject.code)
 
-    def _about_which(self, said: Said, subjects: tuple[Subject, ...], text: str) -> Turn:
+    def _about_which(self, said: Said, subjects: tuple[Subject, ...], text: str, kind: FeedbackKind | None) -> Turn:
         codes = tuple(subject.code for subject in subjects)
         remember = Remembered(several=codes, told=True, offered=tuple(f"GOP Y {code}" for code in codes))
         if _says_something(text):
-            remember = replace(remember, asked=Asked.YES_TO_FEEDBACK, draft=text)
+            remember = replace(remember, asked=Asked.YES_TO_FEEDBACK, draft=text, kind=kind)
         return self._replies.which(said, "which.feedback", codes, "GOP Y", remember)
 
-    async def _ask_yes(self, said: Said, text: str, subject: Subject | None) -> Turn:
+    async def _ask_yes(self, said: Said, text: str, subject: Subject | None, kind: FeedbackKind | None) -> Turn:
         """Whether the text shall be filed; for a formal complaint or denunciation, first where those go."""
         options = yes_and_no(said.language)
         remember = Remembered(
@@ -124,6 +125,7 @@ class Complaining:
             asked=Asked.YES_TO_FEEDBACK,
             offered=() if said.manner.buttons else tuple(option.says for option in options),
             draft=text[:LONGEST_DRAFT],
+            kind=kind,
         )
         if (formal := formal_in(text)) is Formal.EMERGENCY:
             asks = NUMBER_WORDS.say(said.language, "emergency")
@@ -141,7 +143,7 @@ class Complaining:
                 return turn
         return self._replies.turn(said, "feedback.offer", remember=remember, options=options, code=subject.code)
 
-    async def _file(self, said: Said, text: str, subject: Subject | None, kind: FeedbackKind) -> Turn:
+    async def _file(self, said: Said, text: str, subject: Subject | None, said_kind: FeedbackKind | None) -> Turn:
         answer = await self._answer(said, subject) if subject else None
         code = answer.code if answer else subject.code if subject else None
         proven = subject is not None and subject.proven
@@ -152,6 +154,7 @@ class Complaining:
             wait = max(1, round(refusal.after.total_seconds() / 60))
             later = NUMBER_WORDS.say(said.language, "filing.too_many", wait=wait)
             return self._replies.of(said, later, remember=said.remembered.without_question())
+        kind = said_kind or kind_by_words(text)
         feedback = Feedback(
             number=self._number(civil_day(self._clock())),
             kind=kind,
@@ -173,14 +176,18 @@ class Complaining:
             choices=choices,
             number=feedback.number,
             code=code,
+            kind=NUMBER_WORDS.say(said.language, f"kind.{kind}"),
         )
+        if answer is not None:
+            office = office_name(answer.agency, said.language)
+            turn = _longer(said, turn, WORDS.say(said.language, "feedback.goes_to", office=office))
+        if said_kind is None and self._budget is not None:
+            other = next(each for each in FeedbackKind if each is not kind)
+            hint = NUMBER_WORDS.say(said.language, f"kind.change.{other}", number=feedback.number)
+            turn = _longer(said, turn, hint)
         if self._budget is not None and not said.manner.brief:
             turn = self._asking(turn, feedback.number)
-        if answer is None:
-            return turn
-        to_office = WORDS.say(said.language, "feedback.goes_to", office=office_name(answer.agency, said.language))
-        longer = f"{turn.reply} {to_office}"
-        return replace(turn, reply=longer) if said.manner.fits(longer) else turn
+        return turn
 
     def asked_details(self, said: Said, text: str) -> Turn | None:
         """The name, then the address, of who filed: one thing at a time. None when `text` is something else."""
@@ -213,6 +220,12 @@ class Complaining:
             return await self._desk.by_code(*subject.readings, origin=said.origin)
         except ProofNeeded:
             return None
+
+
+def _longer(said: Said, turn: Turn, words: str) -> Turn:
+    """`turn` with `words` after it, where they fit."""
+    longer = f"{turn.reply} {words}"
+    return replace(turn, reply=longer) if said.manner.fits(longer) else turn
 
 
 def _says_something(text: str) -> bool:

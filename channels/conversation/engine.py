@@ -59,9 +59,10 @@ _LANGUAGES = MappingProxyType({Verb.ENGLISH: Language.ENGLISH, Verb.VIETNAMESE: 
 _OTHER_LANGUAGE = MappingProxyType({Language.VIETNAMESE: "EN", Language.ENGLISH: "VI"})
 _FEEDBACK = MappingProxyType(
     {
+        Verb.OPINION: None,
         Verb.FEEDBACK: FeedbackKind.FEEDBACK,
         Verb.PROPOSAL: FeedbackKind.PROPOSAL,
-        Verb.FORMAL: FeedbackKind.FEEDBACK,
+        Verb.FORMAL: None,
     }
 )
 _TAIL = 3  # digits of a phone that are shown
@@ -164,7 +165,7 @@ class Conversation:
                 return await self._following.follow(said, "")  # only this one had been stopped
             case Verb.MUTE:
                 return await self._following.mute(said, typed.rest)
-            case Verb.FEEDBACK | Verb.PROPOSAL | Verb.FORMAL:
+            case Verb.OPINION | Verb.FEEDBACK | Verb.PROPOSAL | Verb.FORMAL:
                 return await self._complaining.command(said, typed.rest, _FEEDBACK[typed.verb], sure=typed.sure)
             case Verb.RATE if self._by_number and (named_number := number_and_words(typed.rest)):
                 return await self._by_number.rate(said, *named_number)

@@ -43,6 +43,13 @@ _ANYWHERE = re.compile(rf"(?<![0-9A-Za-z]){NUMBER.pattern}(?![0-9])", re.IGNOREC
 _TAIL = re.compile(r"[0-9]{4}")
 _NOT_SOLVED = frozenset({"chua", "no", "khong", "not"})
 _WITHDRAW = frozenset({"rut", "rut lai", "rut phan anh", "withdraw"})
+_KINDS = {
+    "phan anh": SenderAct.FEEDBACK,
+    "feedback": SenderAct.FEEDBACK,
+    "kien nghi": SenderAct.PROPOSAL,
+    "de xuat": SenderAct.PROPOSAL,
+    "proposal": SenderAct.PROPOSAL,
+}
 _RIGHT = frozenset({"dung", "dung roi", "correct"})
 _EDGES = " \t\r\n.,;:!\"'()[]-–"
 
@@ -151,6 +158,8 @@ class ByNumber:
             return await self._act(said, number, SenderAct.OBJECT, why)
         if proven.to_read_back and plain in _RIGHT:
             return await self._act(said, number, SenderAct.READ_BACK, "")
+        if (kind := _KINDS.get(plain)) in proven.acts and kind:
+            return await self._act(said, number, kind, "")
         if SenderAct.ADD in proven.acts and any(c.isalpha() for c in words):
             return await self._act(said, number, SenderAct.ADD, words)
         return self._told(said, found)

@@ -23,6 +23,7 @@ class Verb(Enum):
     STOP_ALL = auto()
     TC = auto()  # alone it refuses messages (từ chối); before a code it looks up (tra cứu)
     RESUME = auto()
+    OPINION = auto()  # feedback or a proposal: its words say which
     FEEDBACK = auto()  # what went wrong
     PROPOSAL = auto()  # how it could be better
     FORMAL = auto()  # a complaint or denunciation in the sense of the law; the keyword stays in `rest`
@@ -76,10 +77,12 @@ _KEYWORDS: tuple[tuple[str, Verb], ...] = (
     ("tiếp tục", Verb.RESUME),
     ("resume", Verb.RESUME),
     ("start", Verb.RESUME),
-    ("góp ý", Verb.PROPOSAL),
+    ("góp ý", Verb.OPINION),
     ("kiến nghị", Verb.PROPOSAL),
+    ("đề xuất", Verb.PROPOSAL),
+    ("proposal", Verb.PROPOSAL),
     ("phản ánh", Verb.FEEDBACK),
-    ("feedback", Verb.FEEDBACK),
+    ("feedback", Verb.OPINION),
     ("khiếu nại", Verb.FORMAL),
     ("tố cáo", Verb.FORMAL),
     ("complaint", Verb.FORMAL),
@@ -112,7 +115,7 @@ _FILLERS = frozenset(
     {"a", "all", "ca", "dang", "di", "dien", "doi", "giup", "het", "ho", "hs", "ky", "lai", "me", "messages", "my"}
     | {"nay", "ngay", "nhan", "nhe", "phone", "please", "so", "tat", "theo", "thoai", "thong", "bao", "tin", "toi"}
 )
-_TAKES_ANY_WORDS = frozenset({Verb.FEEDBACK, Verb.PROPOSAL, Verb.RATE})
+_TAKES_ANY_WORDS = frozenset({Verb.OPINION, Verb.FEEDBACK, Verb.PROPOSAL, Verb.RATE})
 _MOST_WORDS_OF_THANKS = 6
 _SHORTEST_FORGIVEN = 6  # letters of a keyword that may have a slip in it; a shorter one is too near to other words
 _EDGES = " \t\r\n.,;:!\"'()[]<>#*-–—“”…"

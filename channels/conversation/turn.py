@@ -9,7 +9,7 @@ from typing import Protocol
 from domain.contact import Contact
 from domain.language import Language
 from domain.message import Choice, IncomingKind
-from feedback_intake.filing import Feedback
+from feedback_intake.filing import Feedback, FeedbackKind
 from feedback_intake.hearing import SenderAct
 from feedback_intake.ratings import HandlingRating, Rating
 from lookup.disclosure import Answer
@@ -64,8 +64,9 @@ class Remembered:
     `code`: the dossier talked about, and `others`, further readings of what was typed for it; both may name dossiers
     that do not exist: remembering only those that do would tell which do. `told`: something was said of it. `several`:
     dossiers, where it was more than one. `offered`: what the numbers 1, 2, … of the last text stand for. `draft`: words
-    that may become feedback. `number`: the feedback talked about, and whether a right to it was proven. `unclear`: how
-    many messages in a row were neither a command nor a code nor an answer.
+    that may become feedback, and `kind`: which of its two, where its sender said so. `number`: the feedback talked
+    about, and whether a right to it was proven. `unclear`: how many messages in a row were neither a command nor a code
+    nor an answer.
     """
 
     code: str | None = None
@@ -76,6 +77,7 @@ class Remembered:
     asked: Asked | None = None
     offered: tuple[str, ...] = ()
     draft: str = field(default="", repr=False)
+    kind: FeedbackKind | None = None
     score: int = 0
     unclear: int = 0
     number: str | None = None
@@ -87,7 +89,7 @@ class Remembered:
 
     def without_question(self) -> "Remembered":
         """The same with nothing asked."""
-        return replace(self, asked=None, offered=(), draft="", score=0)
+        return replace(self, asked=None, offered=(), draft="", kind=None, score=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

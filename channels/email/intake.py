@@ -32,11 +32,11 @@ from domain.message import MessageKind
 from domain.vietnamese import clean
 from feedback_intake.attachments import Attachment, Scan, Unwanted, attachment
 from feedback_intake.drafts import MOST_FILES
-from feedback_intake.filing import LONGEST_NAME, LONGEST_TEXT, Feedback, FeedbackKind, Filing
+from feedback_intake.filing import LONGEST_NAME, LONGEST_TEXT, Feedback, Filing
 from feedback_intake.hearing import SenderAct, SenderActs
 from feedback_intake.numbers import new_number
 from feedback_intake.paper import attach
-from feedback_intake.sorting import resembles
+from feedback_intake.sorting import kind_by_words, resembles
 from feedback_intake.telling import EXPIRY
 from lookup.code_finder import find
 from lookup.sealing import Seal
@@ -144,11 +144,11 @@ class MailIntake:
         *,
         refused: list[str],
     ) -> None:
-        formal = resembles(letter.text)
+        formal, kind = resembles(letter.text), kind_by_words(letter.text)
         for _ in range(MOST_TRIES):
             feedback = Feedback(
                 number=new_number(civil_day(utc_now())),
-                kind=FeedbackKind.FEEDBACK,
+                kind=kind,
                 text=letter.text[:LONGEST_TEXT],
                 code=code,
                 resembles=formal,

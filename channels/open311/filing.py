@@ -100,7 +100,7 @@ class Post:
         office = self._office(form.get(f"attribute[{AGENCY}]", "")) or jurisdiction
         feedback = Feedback(
             number="",
-            kind=kind_of(content),
+            kind=kind_of(content, text),
             text=text,
             code=_dossier(form.get(f"attribute[{DOSSIER}]", "")),
             language=language,

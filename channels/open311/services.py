@@ -3,11 +3,11 @@
 from domain.errors import NotFound
 from domain.language import Language
 from feedback_intake.filing import FeedbackKind, MayPublish
-from feedback_intake.moves import Content
+from feedback_intake.moves import PROPOSALS, Content
+from feedback_intake.sorting import kind_by_words
 from lookup.wording import Words
 
 WORDS = Words("channels.open311")
-_PROPOSALS = frozenset({Content.PROPOSAL, Content.INITIATIVE})
 AGENCY, DOSSIER, PUBLISH = "agency", "dossier", "may_publish"
 
 
@@ -42,9 +42,11 @@ def content_of(code: str) -> Content:
     return Content(code)
 
 
-def kind_of(content: Content) -> FeedbackKind:
-    """Whether what is said is feedback or a proposal."""
-    return FeedbackKind.PROPOSAL if content in _PROPOSALS else FeedbackKind.FEEDBACK
+def kind_of(content: Content, text: str = "") -> FeedbackKind:
+    """Whether what is said is feedback or a proposal: the service says it, but of `other` the words."""
+    if content is Content.OTHER:
+        return kind_by_words(text)
+    return FeedbackKind.PROPOSAL if content in PROPOSALS else FeedbackKind.FEEDBACK
 
 
 def name_of(content: Content, language: Language) -> str:

@@ -22,6 +22,7 @@ from feedback_intake.filing import FeedbackKind, Filed, Formal, MayPublish
 from feedback_intake.moves import MoveName, Who
 from feedback_intake.paper import LETTER, ON_PAPER, Paper, attach
 from feedback_intake.progress import link_of
+from feedback_intake.sorting import kind_by_words
 from feedback_intake.typed import TypedFeedback, confirm, day_typed, find_typed, lacking
 from lookup.agency_dossiers import AgencyDossiers
 from lookup.code_finder import read
@@ -186,7 +187,7 @@ def _paper(visit: Visit, code: str | None) -> Paper:
         channel=ChannelName(form.get("source")),
         received_on=day_typed(form.get("received_on")) or civil_day(visit.means.clock()),
         text=form.get("text"),
-        kind=FeedbackKind(kind) if kind in set(FeedbackKind) else FeedbackKind.FEEDBACK,
+        kind=FeedbackKind(kind) if kind in set(FeedbackKind) else kind_by_words(form.get("text")),
         code=code,
         name=form.get("name"),
         postal_address=form.get("postal_address"),
@@ -271,7 +272,10 @@ def _sheet(
         mistakes=mistakes or {},
         files_lost=files_lost,
         sources=ON_PAPER,
-        kinds=[(kind.value, visit.say(f"case.kind.{kind}")) for kind in FeedbackKind],
+        kinds=[
+            ("", visit.say("typing.kind.by_words")),
+            *((kind.value, visit.say(f"case.kind.{kind}")) for kind in FeedbackKind),
+        ],
         formals=[
             ("", visit.say("typing.resembles.none")),
             *((one.value, visit.say(f"case.resembles.{one}")) for one in Formal),

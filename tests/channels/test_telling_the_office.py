@@ -101,9 +101,13 @@ async def test_a_proof_is_not_remembered_for_hours(line: Line, office: Office, d
 
 async def test_feedback_about_no_dossier_of_ours_is_kept_for_the_intake_desk(line: Line, office: Office) -> None:
     citizen = line.citizen(STRANGER)
-    for text in ("GOP Y nên mở cửa thứ Bảy", "PHAN ANH H05.16-261102-9999 không tìm thấy hồ sơ của tôi"):
+    said = (
+        ("GOP Y nên mở cửa thứ Bảy", "Da ghi kien nghi PA-"),
+        ("PHAN ANH H05.16-261102-9999 không tìm thấy hồ sơ của tôi", "Da ghi phan anh PA-"),
+    )
+    for text, answer in said:
         await citizen.says(text)
-        assert "Da ghi phan anh PA-" in await citizen.hears()
+        assert (await citizen.hears()).startswith(answer)
     proposal, feedback = await rows(line.core, "feedback")
     assert (proposal["kind"], proposal["owner_agency"], proposal["about_sealed"]) == ("proposal", None, None)
     assert (feedback["dossier_id"], feedback["proven"]) == (None, False)
@@ -228,3 +232,31 @@ async def test_an_answer_takes_less_than_a_second(line: Line, office: Office) ->
         await citizen.says(text)
         await citizen.hears()
         assert loop.time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("GOP Y toi cho ba lan ma chua xong", "feedback"),
+        ("GOP Y nen cho phep nop qua mang, khoi di lai", "proposal"),
+        ("KIEN NGHI phong mot cua lam ca thu Bay", "proposal"),
+        ("PHAN ANH can bo bao nen bo sung giay to mai khong xong", "feedback"),
+    ],
+)
+async def test_which_of_the_two_it_is_follows_the_command_else_the_words(line: Line, said: str, kind: str) -> None:
+    citizen = line.citizen(STRANGER)
+    await citizen.says(said)
+    await citizen.hears()
+    (kept,) = await rows(line.core, "feedback")
+    assert kept["kind"] == kind
+
+
+async def test_who_meant_the_other_of_the_two_says_so_by_its_number(line: Line) -> None:
+    citizen = line.citizen(STRANGER)
+    await citizen.says("GOP Y toi cho ba lan ma chua xong")
+    await citizen.hears()
+    for words, kind, told in (("KIEN NGHI", "proposal", "la kien nghi"), ("Phản ánh", "feedback", "la phan anh")):
+        (kept,) = await rows(line.core, "feedback")
+        await citizen.says(f"{kept['number']} {words}")
+        assert told in await citizen.hears()
+        assert [row["kind"] for row in await rows(line.core, "feedback")] == [kind]

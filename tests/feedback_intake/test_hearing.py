@@ -81,7 +81,7 @@ async def test_words_answer_what_was_asked_and_later_ones_are_added(desk: CaseDe
         ("ask", "Ông/Bà nộp ngày nào?"),
         ("supply", "Ngày 2/11."),
     ]
-    assert said.acts == (SenderAct.ADD, SenderAct.WITHDRAW)
+    assert said.acts == (SenderAct.ADD, SenderAct.FEEDBACK, SenderAct.PROPOSAL, SenderAct.WITHDRAW)
     for words in ("", "  ", "x" * 10_001):
         with pytest.raises(Invalid):
             await acted(desk, acts, filed.number, SenderAct.ADD, words)
@@ -254,11 +254,15 @@ async def test_the_handling_is_rated_by_its_sender_and_by_an_office_above(desk: 
     assert above.account_id is not None
     async with desk.office("H05") as connection:
         await ratings.rate_control(connection, filed.case_id, above.account_id, 4)
-        await ratings.rate_control(connection, filed.case_id, above.account_id, 3, reason="Chậm hai ngày")
+        (first,) = await ratings.control_of(connection, filed.case_id)
+        await ratings.rate_control(
+            connection, filed.case_id, above.account_id, 3, reason="Chậm hai ngày", replaces=first.rating_id
+        )
     async with desk.office(HERE) as connection:
         with pytest.raises(Forbidden):
             await ratings.rate_control(connection, filed.case_id, own.account_id, 5)
-        assert await connection.fetchval("SELECT score FROM control_rating") == 3
+        given = await ratings.control_of(connection, filed.case_id)
+        assert [(one.score, one.counts, one.reason) for one in given] == [(3, True, "Chậm hai ngày"), (4, False, "")]
         assert await connection.fetchval("SELECT count(id) FROM case_rating") == 1
     async with desk.office(ELSEWHERE) as connection:
         assert await connection.fetchval("SELECT count(id) FROM case_rating") == 0

@@ -4,7 +4,7 @@ import pytest
 
 from database.pool import Database, Role
 from feedback_intake.cases import Step
-from feedback_intake.moves import MoveName, Who
+from feedback_intake.moves import Content, MoveName, Who
 from feedback_intake.rates import FEWEST, OfficeFigures, figures_of, refresh_figures
 from lookup.sealing import Seal
 from tests.feedback_intake.desk import HERE, CaseDesk
@@ -50,6 +50,14 @@ async def test_what_was_answered_in_time_stands_beside_what_is_overdue_and_objec
     assert (found.solved.part, found.solved.of) == (1, 3)
     above = await figures(desk, await desk.agency("H05"))
     assert above.cases_filed == 3
+
+
+async def test_what_an_officer_classifies_as_a_proposal_is_one_in_the_figures(desk: CaseDesk) -> None:
+    proposal, delay = (await filed(desk)).case_id, (await filed(desk)).case_id
+    await desk.moves(proposal, Step(move=MoveName.CLASSIFY, content=Content.INITIATIVE), role=Who.CLERK)
+    await desk.moves(delay, Step(move=MoveName.CLASSIFY, content=Content.DELAY), role=Who.CLERK)
+    found = await figures(desk, await desk.agency(HERE))
+    assert (found.cases_filed, found.cases_proposals) == (2, 1)
 
 
 async def test_few_ratings_are_counted_and_not_shown(desk: CaseDesk) -> None:

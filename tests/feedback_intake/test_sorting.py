@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback_intake.filing import Formal
-from feedback_intake.sorting import is_clear, is_vietnamese, resembles
+from feedback_intake.filing import FeedbackKind, Formal
+from feedback_intake.sorting import is_clear, is_vietnamese, kind_by_words, resembles
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,22 @@ def test_any_text_is_judged(text: str) -> None:
     assert resembles(text) in {None, *Formal}
     assert is_vietnamese(text) in {True, False}
     assert is_clear(text) in {True, False}
+
+
+@pytest.mark.parametrize(
+    ("text", "proposes"),
+    [
+        ("Nên mở cửa cả sáng thứ Bảy để người đi làm nộp được hồ sơ", True),
+        ("nen cho phep nop ban chup, khoi phai cong chung", True),
+        ("Tôi xin kiến nghị bỏ mẫu số 5", True),
+        ("Đề nghị rút ngắn thời gian cấp giấy xuống 3 ngày", True),
+        ("we suggest one form for both procedures", True),
+        ("Nên có nước uống ở phòng chờ", True),
+        ("Nền nhà ở phòng chờ rất bẩn", False),
+        ("Hồ sơ chậm ba lần, đề nghị cơ quan trả lời", False),  # how every letter ends
+        ("Mưa to nên có ông bảo tôi về", False),  # 'therefore'
+        ("Cán bộ hẹn ba lần mà vẫn chưa xong", False),
+    ],
+)
+def test_who_names_a_way_out_proposes(text: str, *, proposes: bool) -> None:
+    assert kind_by_words(text) is (FeedbackKind.PROPOSAL if proposes else FeedbackKind.FEEDBACK)

@@ -10,8 +10,8 @@ from channels.email.letters import address_of
 from channels.sms.numbers import is_mobile
 from domain.contact import ChannelName, Contact, e164
 from domain.errors import Invalid, Undeliverable
-from feedback_intake.filing import Formal, MayPublish
-from feedback_intake.sorting import is_clear, is_vietnamese, resembles
+from feedback_intake.filing import FeedbackKind, Formal, MayPublish
+from feedback_intake.sorting import is_clear, is_vietnamese, kind_by_words, resembles
 from lookup.code_finder import read
 from notifications.registered_emails import EMAIL
 
@@ -61,6 +61,12 @@ def question(fields: Fields) -> str | None:
 def formal_of(fields: Fields) -> Formal | None:
     """What its words sound like."""
     return resembles(fields.get("text", ""))
+
+
+def kind_of(fields: Fields) -> FeedbackKind:
+    """Which of the two it was said to be; where that was left to us, what its words make it."""
+    said = fields.get("kind")
+    return FeedbackKind(said) if said in set(FeedbackKind) else kind_by_words(fields.get("text", ""))
 
 
 def phone_of(fields: Fields) -> str | None:

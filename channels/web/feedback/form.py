@@ -15,6 +15,7 @@ from pages.requests import small_form
 # Characters that are kept of each field; what is longer is kept as far as that, and said.
 LENGTHS = {
     "text": LONGEST_TEXT,
+    "kind": 16,
     "code": 256,
     "office": 64,
     "office_name": 200,

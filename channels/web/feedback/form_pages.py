@@ -20,6 +20,7 @@ from channels.web.feedback.checks import (
     consent_of,
     contacts_of,
     formal_of,
+    kind_of,
     missing,
     phone_of,
     question,
@@ -254,7 +255,7 @@ class FormPages:
         for _ in range(MOST_TRIES):
             feedback = Feedback(
                 number=new_number(civil_day(utc_now())),
-                kind=FeedbackKind.FEEDBACK,
+                kind=kind_of(fields),
                 text=fields["text"],
                 code=code,
                 language=self._pages.language(request),
@@ -322,6 +323,7 @@ class FormPages:
             of_dossier=await self._of_dossier(request, fields) if not shown.question else None,
             places=self._choosing.places(),
             subjects=tuple(Subject),
+            kinds=[kind.value for kind in FeedbackKind],
             days=DRAFT_EXPIRY.days,
             longest=LONGEST_TEXT,
             most_files=MOST_FILES,
@@ -389,6 +391,7 @@ class FormPages:
 
 _NAMES = (
     "text",
+    "kind",
     "code",
     "office_name",
     "place",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from channels.web.views import OfficeView, Tone, office_view
 from domain.agency import Agency
 from domain.language import Language
+from feedback_intake.filing import FeedbackKind
 from feedback_intake.hearing import SenderAct
 from feedback_intake.moves import CaseState
 from feedback_intake.progress import FileHeld, Progress, ProvenProgress
@@ -51,6 +52,8 @@ class NumberView:
     number: str
     parts: tuple[str, ...]
     state: CaseState
+    kind: FeedbackKind
+    other_kind: FeedbackKind  # what it may have been meant as
     tone: Tone
     icon: str
     headline: str
@@ -72,6 +75,8 @@ def number_view(progress: Progress, agency: Callable[[int], Agency | None], lang
         number=progress.number,
         parts=tuple(progress.number.split("-")),
         state=state,
+        kind=progress.kind,
+        other_kind=next(kind for kind in FeedbackKind if kind is not progress.kind),
         tone=_tone(progress),
         icon=_icon(progress),
         headline=WORDS.say(language, f"state.{state}.label"),

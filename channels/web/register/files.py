@@ -255,10 +255,10 @@ class RegisterFiles:
 
 def _office_said(office: Agency, figures: OfficeFigures) -> tuple[dict[str, Any], dict[str, Any]]:
     """As JSON says it, and in one row."""
-    counts = ("cases_filed", "cases_answered", "cases_solved", "cases_published", "dossiers_finished")
+    counts = ("cases_filed", "cases_proposals", "cases_answered", "cases_solved", "cases_published")
     as_of = figures.as_of.astimezone(UTC).isoformat(timespec="seconds") if figures.as_of else None
     said: dict[str, Any] = {"agency": office.code, "name": office.name, "as_of": as_of}
-    said |= {name: getattr(figures, name) for name in counts}
+    said |= {name: getattr(figures, name) for name in (*counts, "dossiers_finished")}
     flat = dict(said)
     for name in _SHARES:
         share: Share = getattr(figures, name)

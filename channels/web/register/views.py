@@ -56,6 +56,7 @@ class OfficeView:
     name: str
     closed: bool
     filed: str
+    proposals: str
     published: str
     answers_on_time: ShareView
     reopened: ShareView
@@ -123,6 +124,7 @@ def office_view(code: str, name: str, figures: OfficeFigures, language: Language
         name=name,
         closed=closed,
         filed=number(figures.cases_filed, language),
+        proposals=WORDS.say(language, "share.proposals", n=number(figures.cases_proposals, language)),
         published=number(figures.cases_published, language),
         answers_on_time=share(figures.answers_on_time),
         reopened=share(figures.reopened),

@@ -325,3 +325,25 @@ async def test_a_stranger_whose_number_was_typed_in_hears_no_word_of_it(corner: 
     (kept,) = await rows(corner.core, "feedback")
     assert kept["reply_proven"]
     assert ChannelName(kept["reply_channel"]) == ChannelName.SMS
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "kind"),
+    [
+        ("proposal", TEXT, "proposal"),
+        ("feedback", "Nên mở cửa cả sáng thứ Bảy cho người đi làm", "feedback"),
+        ("", "Nên mở cửa cả sáng thứ Bảy cho người đi làm", "proposal"),
+        ("something", TEXT, "feedback"),
+    ],
+)
+async def test_the_sender_says_which_of_the_two_it_is_or_the_words_do(
+    corner: Corner, said: str, text: str, kind: str
+) -> None:
+    answer = await send(corner, await token(corner), {"text": text, "kind": said, **PERSON})
+    assert [row["kind"] for row in await rows(corner.core, "feedback")] == [kind]
+    named, other = ("Kiến nghị", "feedback") if kind == "proposal" else ("Phản ánh", "proposal")
+    page = await (await corner.client.get(answer.headers["Location"])).text()
+    assert re.search(rf'class="badge">.*</svg>{named}</p>', page)
+    changed = await corner.client.post(answer.headers["Location"], data={"act": other}, allow_redirects=False)
+    assert changed.status == 303
+    assert [row["kind"] for row in await rows(corner.core, "feedback")] == [other]

@@ -57,7 +57,7 @@ async def test_the_api_speaks_of_numbers_as_of_codes(corner: Corner) -> None:
     assert told["agency"]["code"] == "H05.16"
     assert "text" not in told
     proven = await (await corner.client.post("/api/v1/lookup", json={"code": number, "proof": PHONE[-4:]})).json()
-    assert (proven["text"], proven["acts"]) == (COMPLAINT, ["add", "withdraw"])
+    assert (proven["text"], proven["acts"]) == (COMPLAINT, ["add", "feedback", "proposal", "withdraw"])
     refusals = [
         await corner.client.post("/api/v1/lookup", json={"code": asked, "proof": proof})
         for asked, proof in ((number, "0000"), (UNKNOWN, "0000"), (number, "é" * 300))
