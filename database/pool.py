@@ -1,15 +1,21 @@
-"""Connections to PostgreSQL: one small pool per role, a tenant set per transaction."""
+"""Connections to PostgreSQL: one small pool per role, a tenant set per transaction; directly, or by way of a pooler.
+
+A pooler in transaction mode hands each transaction to whichever session is free, so nothing may hang on a session: the
+role is who logs in, its settings are the role's own (`logins`), statements have no names, and the tenant ends with its
+transaction as ever.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from secrets import token_hex
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from domain.errors import Unavailable
+from domain.errors import ServiceError, Unavailable
 
 Connection: TypeAlias = Any  # asyncpg ships no types; a pool's proxy and a connection answer the same calls
 Pool: TypeAlias = Any
@@ -36,7 +42,12 @@ STATEMENT_LIMIT = timedelta(seconds=2)
 LOCK_LIMIT = timedelta(seconds=1)
 ACQUIRE_LIMIT = timedelta(seconds=2)
 
+ROLE_PLACE = "{role}"  # in the address of a pooler, where the role that logs in stands
+
 SET_TENANT = "SELECT set_config('motma.scope', $1, true), set_config('motma.test', $2, true)"
+
+WHO = "SELECT current_user::text"
+SESSION = "SELECT name, setting FROM pg_settings WHERE name = ANY ($1)"
 
 # Everything that says "this connection is of no use, another may be": refused, cut, in recovery, after a fail-over.
 LOST_CONNECTION: tuple[type[BaseException], ...] = (
@@ -60,6 +71,41 @@ BUSY: tuple[type[BaseException], ...] = (
     asyncpg.OutOfMemoryError,
 )
 DATABASE_AWAY: tuple[type[BaseException], ...] = (*LOST_CONNECTION, *BUSY, TimeoutError)
+
+
+class UnfitSession(ServiceError):
+    """A pooler gives sessions that work as somebody else, or without the limits every session of ours has."""
+
+    code = "unfit_session"
+
+
+def session_settings(role: Role) -> dict[str, str]:
+    """What every session that works as `role` has set."""
+    return {
+        "TimeZone": "UTC",
+        "statement_timeout": str(int(STATEMENT_LIMIT.total_seconds() * 1000)),
+        "lock_timeout": str(int(LOCK_LIMIT.total_seconds() * 1000)),
+        "idle_in_transaction_session_timeout": "10000",
+        "jit": "off",
+        # Every statement of ours has its index. Without this a plan made while a table is small reads it whole, and
+        # the connection keeps that plan while the table grows a thousandfold.
+        "enable_seqscan": "off",
+        # The statements of these roles are few, short and asked thousands of times; their plans are tested
+        # (tests/lookup/test_query_plans.py). Planning each anew costs two thirds of answering it.
+        **({"plan_cache_mode": "force_generic_plan"} if role in _PLANNED_ONCE else {}),
+    }
+
+
+def logins() -> list[str]:
+    """What the owner of the roles runs once before a pooler may log in as them; passwords are given apart."""
+    return [
+        statement
+        for role in Role
+        for statement in (
+            f"ALTER ROLE {role} LOGIN",
+            *(f"ALTER ROLE {role} SET {name} = '{value}'" for name, value in session_settings(role).items()),
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,46 +173,66 @@ class _TidyConnection(asyncpg.Connection):  # type: ignore[misc]
     def get_reset_query(self) -> str:
         return ""
 
+    def _get_unique_id(self, prefix: str) -> str:
+        """asyncpg counts the statements of a process; behind a pooler several processes meet in one session."""
+        return f"{super()._get_unique_id(prefix)}{token_hex(4)}"
+
 
 async def _connect_pool(url: str, role: Role, size: int, application: str) -> Pool:
+    pooled = ROLE_PLACE in url
+    named = {"application_name": f"motma {application} {role.name.lower()}"}
+
+    async def fit(connection: Connection) -> None:
+        await _refuse_unfit(connection, role)
+
     return await asyncpg.create_pool(
-        url,
+        url.replace(ROLE_PLACE, role.value),
         min_size=0 if role in _OPENED_LATE else 1,
         max_size=size,
         connection_class=_TidyConnection,
         command_timeout=(STATEMENT_LIMIT + timedelta(seconds=3)).total_seconds(),
         timeout=5,
-        server_settings={
-            "role": role.value,
-            "application_name": f"motma {application} {role.name.lower()}",
-            "timezone": "UTC",
-            "statement_timeout": str(int(STATEMENT_LIMIT.total_seconds() * 1000)),
-            "lock_timeout": str(int(LOCK_LIMIT.total_seconds() * 1000)),
-            "idle_in_transaction_session_timeout": "10000",
-            "jit": "off",
-            # Every statement of ours has its index. Without this a plan made while a table is small reads it whole, and
-            # the connection keeps that plan while the table grows a thousandfold.
-            "enable_seqscan": "off",
-            # The statements of these roles are few, short and asked thousands of times; their plans are tested
-            # (tests/lookup/test_query_plans.py). Planning each anew costs two thirds of answering it.
-            **({"plan_cache_mode": "force_generic_plan"} if role in _PLANNED_ONCE else {}),
-        },
+        statement_cache_size=0 if pooled else 100,
+        init=fit if pooled else None,
+        server_settings=named if pooled else {**named, "role": role.value, **session_settings(role)},
     )
+
+
+async def _refuse_unfit(connection: Connection, role: Role) -> None:
+    """Raises `UnfitSession`."""
+    who, wanted = await connection.fetchval(WHO), session_settings(role)
+    if who != role.value:
+        raise UnfitSession(f"The pooler works as {who} where {role.value} logs in: take `user` out of its settings.")
+    found = {row["name"]: row["setting"] for row in await connection.fetch(SESSION, [*wanted])}
+    wrong = ", ".join(name for name, value in wanted.items() if found.get(name) != value)
+    if wrong:
+        raise UnfitSession(f"{role.value} has no {wrong}: run what `motma logins` prints, then restart the pooler.")
 
 
 @asynccontextmanager
 async def open_database(
-    url: str, *, roles: tuple[Role, ...] = tuple(Role), sizes: PoolSizes | None = None, application: str = "service"
+    url: str,
+    *,
+    pooler: str | None = None,
+    roles: tuple[Role, ...] = tuple(Role),
+    sizes: PoolSizes | None = None,
+    application: str = "service",
 ) -> AsyncIterator[Database]:
-    """The pools for `roles` on the PostgreSQL at `url`, closed at the end."""
+    """The pools for `roles` on the PostgreSQL at `url`, closed at the end.
+
+    `pooler` is where a pooler in transaction mode passes transactions on to it: an address with `{role}` as the user.
+    Raises `UnfitSession`.
+    """
     sizes = sizes or PoolSizes()
+    if pooler is not None and ROLE_PLACE not in pooler:
+        raise UnfitSession("The address of a pooler names {role} as its user: postgresql://{role}@host:6432/motma.")
     async with AsyncExitStack() as stack:
         pools: dict[Role, Pool] = {}
         for role in roles:
             pools[role] = await stack.enter_async_context(
-                await _connect_pool(url, role, sizes.of(role), application),
+                await _connect_pool(pooler or url, role, sizes.of(role), application),
             )
         yield Database(url=url, pools=pools)
 
 
-STATEMENTS = (SET_TENANT,)
+STATEMENTS = (SET_TENANT, WHO, SESSION)

@@ -16,6 +16,7 @@ from service.commands import (
     file_import,
     keys,
     ladders,
+    logins,
     messages,
     person,
     quarantine,
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
     for command in (
         schema,
+        logins,
         accounts,
         doctor,
         file_import,

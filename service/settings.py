@@ -37,6 +37,7 @@ class Settings:
 
     env: Environment = Environment.DEVELOPMENT
     database_url: str | None = field(default=None, repr=False)
+    pooler_url: str | None = field(default=None, repr=False)  # a pooler before that PostgreSQL, with {role} as the user
     redis_url: str | None = field(default=None, repr=False)
     public_url: str | None = None
     secret_key: str | None = field(default=None, repr=False)
@@ -47,6 +48,7 @@ class Settings:
     data_dir: Path = Path(".motma")
     listen: str = "127.0.0.1:8080"
     admin_listen: str = "127.0.0.1:9464"
+    closing_seconds: float | None = None  # for kept connections when the process stops; none in development
     trusted_proxies: str = ""  # comma-separated networks
     widget_origins: str = ""  # comma-separated origins of sites whose pages may show answers in place
     lookup_limit: str = "30/minute"

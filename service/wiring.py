@@ -49,6 +49,7 @@ async def open_core(
     seal: Seal,
     *,
     application: str,
+    pooler: str | None = None,
     sizes: PoolSizes | None = None,
     processes: int = 1,
     answers_in_process: bool = True,
@@ -64,7 +65,7 @@ async def open_core(
     ladder = ladder or Ladder()
     receipts = receipts or ReceiptKeys.from_secrets((), seal)
     async with (
-        open_database(servers.database_url, sizes=sizes, application=application) as database,
+        open_database(servers.database_url, pooler=pooler, sizes=sizes, application=application) as database,
         open_redis(servers.redis_url) as redis,
     ):
         registry = Registry(database)

@@ -23,6 +23,7 @@ from tests.faults.one_effect import any_order, bad_items, same_key
 from tests.faults.opt_outs import refused
 from tests.faults.receipt_forgery import forged_receipts
 from tests.faults.rig import NO_MUTANT
+from tests.faults.security_proofs import SECURITY_PROOFS
 from tests.faults.sms_pumping import pumped
 from tests.faults.spoofed_senders import spoofed
 from tests.faults.webhook_acks import acknowledged_fast
@@ -46,7 +47,7 @@ class Proofs:
 LONGEST = {"slice": 240, "default": 900, "long": 4 * 3600}  # seconds for one proof
 
 PROOFS: dict[str, Proofs] = {
-    **{name: Proofs(*given) for name, given in NOTIFICATION_PROOFS.items()},
+    **{name: Proofs(*given) for name, given in {**NOTIFICATION_PROOFS, **SECURITY_PROOFS}.items()},
     "G01-G02": Proofs(
         partial(killed_processes, seconds=15, rate=120, look_ups=30, every=3.5),
         partial(killed_processes, seconds=60, rate=300, look_ups=100),

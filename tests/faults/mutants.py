@@ -19,6 +19,7 @@ from service.embedded import postgres
 from tests.faults.channel_mutants import CHANNEL_MUTANTS
 from tests.faults.notification_mutants import NOTIFICATION_MUTANTS
 from tests.faults.rig import NO_MUTANT
+from tests.faults.security_mutants import SECURITY_MUTANTS
 
 ONE_SECOND = 1.0
 
@@ -197,4 +198,5 @@ MUTANTS: dict[str, Callable[[], None]] = {
     },
     **CHANNEL_MUTANTS,
     **NOTIFICATION_MUTANTS,
+    **SECURITY_MUTANTS,
 }
