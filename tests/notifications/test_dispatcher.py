@@ -498,3 +498,19 @@ async def test_suspects_are_sent_one_at_a_time(office: Office, dispatch: Dispatc
     await dispatch.once(phones, calls=4)
     assert phones.most_busy == 1
     assert await office.states() == [DeliveryState.HANDED_OVER] * 4
+
+
+class OneAfterAnother(Phones):
+    """A provider that ends a call every two milliseconds."""
+
+    async def send(self, message: Outgoing) -> HandedOver:
+        await asyncio.sleep(0.002 * message.message_id)
+        return await super().send(message)
+
+
+async def test_outcomes_that_come_close_together_are_written_down_together(office: Office, dispatch: Dispatch) -> None:
+    for n in range(40):
+        await office.answers("…", inbound_id=n + 1)
+    await dispatch.once(OneAfterAnother(concurrency=60))
+    # Each transaction leaves its own number in the rows it wrote last: alone, each row has one of its own.
+    assert await office.owner.fetchval("SELECT count(DISTINCT xmin::text) FROM message WHERE state = 30") < 20
