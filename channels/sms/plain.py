@@ -26,6 +26,8 @@ _TABLE = str.maketrans(_PLAIN)
 def plain(text: str) -> str:
     """`text` without accents and in GSM-7 characters only; what has no plain form becomes '?'. Idempotent."""
     text = unaccented(text.translate(_TABLE))
+    if GSM7.issuperset(text):
+        return text
     return "".join(character if character in GSM7 else _nearest(character) for character in text)
 
 
