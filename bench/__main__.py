@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 
-from bench import against_peers, growth, ingest, key_design, lookup, receipts, to_gateway
+from bench import against_peers, growth, ingest, key_design, lookup, pace, receipts, to_gateway
 from bench.machine import description, need, take_load_cpu
 from bench.measuring import Setting
 from bench.programs import ServerEnded, WrongAnswers
@@ -24,6 +25,7 @@ BENCHES: dict[str, Callable[[Setting], Awaitable[list[Finding]]]] = {
     "key_design": key_design.bench,
 }
 
+GOALS_IN_TIME = {"ingest", "single", "gateway"}
 EXPERIMENT = "key_design"  # repeated when the decision is in question, not with every release
 
 
@@ -54,10 +56,16 @@ async def _measure(names: list[str], folder: Path, *, quick: bool) -> Run:
     say(f"{machine['machine']}; {machine['others']}")
     async with open_store(folder) as store:
         take_load_cpu()  # after the servers began, which may use every core
+        setting = Setting(store=store, quick=quick)
+        if GOALS_IN_TIME & set(names):
+            speed = await pace.bare_speed(setting)
+            machine["pace"] = pace.described(speed)
+            setting = replace(setting, slower=pace.slower(speed))
+            say(machine["pace"])
         for name in names:
             say(f"{name} begins")
             try:
-                findings += await BENCHES[name](Setting(store=store, quick=quick))
+                findings += await BENCHES[name](setting)
             except (WrongAnswers, ServerEnded, TooLittleRoom) as error:  # the others are worth their figures still
                 say(f"{name} is void: {error}")
                 findings.append(Finding(bench=name, name=name, what="void", measured=str(error)[:200], reached=False))

@@ -13,10 +13,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One run: where the servers are, and whether a rough answer is enough."""
+    """One run: where the servers are, whether a rough answer is enough, and the machine's pace (`bench.pace`)."""
 
     store: Store
     quick: bool
+    slower: float = 1.0  # times, than the machine of the goals
 
     @property
     def rounds(self) -> int:
@@ -60,3 +61,8 @@ def ms(seconds: float) -> str:
     """Milliseconds with as many digits as mean something."""
     value = seconds * 1000
     return f"{value:.2f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def in_time(goal: str, here: str, setting: Setting) -> str:
+    """A goal in seconds as it was set, and what it comes to at this machine's pace."""
+    return goal if setting.slower == 1 else f"{goal}, here {here}"
