@@ -6,6 +6,7 @@ from feedback_intake.attachments import Scan
 from feedback_intake.cases import Cases
 from feedback_intake.choosing import Choosing
 from feedback_intake.paper import PaperIntake
+from feedback_intake.ratings import Ratings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,4 +16,5 @@ class FeedbackDesk:
     cases: Cases
     paper: PaperIntake
     choosing: Choosing
+    ratings: Ratings
     scan: Scan | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from database.pool import Connection
 from domain.civil_time import start_of_day
+from feedback_intake.rates import CONTENT, Share, rated_share
 
 MOST_DAYS = 92
 MOST_OFFICERS = 500
@@ -58,6 +59,21 @@ ROWS = """
       LEFT JOIN account a ON a.id = c.assignee
      WHERE c.holder_agency = ANY ($1::int[]) AND c.filed_at >= $2 AND c.filed_at < $3
        AND (NOT c.confidential OR $4)"""
+
+
+# By the day somebody rated; the controlling body's apart.
+CONTENTMENT = f"""
+    SELECT (SELECT count(*) FROM case_rating r
+             WHERE r.agency_id = ANY ($1::int[]) AND r.rated_at >= $2 AND r.rated_at < $3) AS rated,
+           (SELECT count(*) FROM case_rating r
+             WHERE r.agency_id = ANY ($1::int[]) AND r.rated_at >= $2 AND r.rated_at < $3
+               AND r.score >= {CONTENT}) AS content,
+           (SELECT count(*) FROM control_rating r
+             WHERE r.agency_id = ANY ($1::int[]) AND r.rated_at >= $2 AND r.rated_at < $3
+               AND r.replaced_at IS NULL) AS controlled,
+           (SELECT count(*) FROM control_rating r
+             WHERE r.agency_id = ANY ($1::int[]) AND r.rated_at >= $2 AND r.rated_at < $3
+               AND r.replaced_at IS NULL AND r.score >= {CONTENT}) AS control_content"""  # noqa: S608 - a number of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +153,12 @@ async def totals(connection: Connection, offices: Sequence[int], period: Period,
     )
 
 
+async def contentment(connection: Connection, offices: Sequence[int], period: Period) -> tuple[Share, Share]:
+    """How many who rated in the time were content: people who filed, and the body that controls the offices."""
+    row: Any = await connection.fetchrow(CONTENTMENT, [*offices], *period.bounds)
+    return rated_share(row["content"], row["rated"]), rated_share(row["control_content"], row["controlled"])
+
+
 async def officer_loads(
     connection: Connection, offices: Sequence[int], period: Period, today: date
 ) -> list[OfficerLoad]:
@@ -159,4 +181,4 @@ async def case_rows(
         yield CaseRow(**{**row, "content": row["content"] or ""})
 
 
-STATEMENTS = (TOTALS, DAYS, OFFICERS, ROWS)
+STATEMENTS = (TOTALS, DAYS, OFFICERS, CONTENTMENT, ROWS)

@@ -5,10 +5,11 @@ Kept apart from those: how feedback was handled, by who filed it, and by the bod
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from database.pool import Connection
 from domain.contact import Contact
-from domain.errors import Forbidden, Invalid, NotFound
+from domain.errors import ChangedMeanwhile, Forbidden, Invalid, NotFound
 from domain.language import Language
 from domain.vietnamese import clean
 from feedback_intake.subjects import find_subject
@@ -45,16 +46,39 @@ RATE_HANDLING = """
        SET score = excluded.score, rated_at = now(), agency_id = excluded.agency_id, channel = excluded.channel,
            reason_sealed = CASE WHEN excluded.reason_sealed IS NULL AND case_rating.score = excluded.score
                                 THEN case_rating.reason_sealed ELSE excluded.reason_sealed END"""
+# The office that answered, and whether the one the officer works for stands above it.
 CONTROLLED = """
-    SELECT c.holder_agency,
-           EXISTS (SELECT FROM account a JOIN agency_reach r ON r.scope_id = a.agency_id
-                    WHERE a.id = $2 AND a.agency_id <> c.holder_agency AND r.agency_id = c.holder_agency) AS above
-      FROM feedback_case c WHERE c.id = $1 AND c.answered_at IS NOT NULL"""
+    SELECT w.agency_id, w.agency_id <> o.id AND EXISTS (
+           SELECT FROM agency_reach r WHERE r.scope_id = o.id AND r.agency_id = w.agency_id) AS above
+      FROM feedback_case c
+     CROSS JOIN LATERAL (SELECT coalesce(
+           (SELECT s.from_agency FROM feedback_step s WHERE s.case_id = c.id AND s.move = 'approve'
+             ORDER BY s.id DESC LIMIT 1), c.holder_agency) AS agency_id) w
+     CROSS JOIN (SELECT nullif(current_setting('motma.scope', true), '')::int AS id) o
+     WHERE c.id = $1 AND c.answered_at IS NOT NULL"""
+REPLACE_CONTROL = (
+    "UPDATE control_rating SET replaced_at = now() WHERE case_id = $1 AND replaced_at IS NULL RETURNING id"
+)
 RATE_CONTROL = """
     INSERT INTO control_rating (case_id, agency_id, account_id, score, reason_sealed) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (case_id, account_id) DO UPDATE
-       SET score = excluded.score, rated_at = now(), agency_id = excluded.agency_id,
-           reason_sealed = excluded.reason_sealed"""
+    ON CONFLICT (case_id) WHERE replaced_at IS NULL DO NOTHING RETURNING id"""
+CONTROL_OF = """
+    SELECT r.id, r.rated_at, r.score, r.reason_sealed, r.replaced_at,
+           coalesce(nullif(a.name, ''), a.email, '') AS officer
+      FROM control_rating r LEFT JOIN account a ON a.id = r.account_id
+     WHERE r.case_id = $1 ORDER BY r.id DESC LIMIT 50"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRating:
+    """What the controlling body said of a case. `officer` is '' for who may not be named; the newest counts."""
+
+    rating_id: int
+    rated_at: datetime
+    score: int
+    officer: str
+    counts: bool
+    reason: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,20 +150,51 @@ class Ratings:
             self._sealed(rating.reason),
         )
 
-    async def rate_control(
-        self, connection: Connection, case_id: int, account_id: int, score: int, *, reason: str = ""
-    ) -> None:
-        """The rating of an officer of an agency above the one that answered, in place of an earlier one.
+    async def may_control(self, connection: Connection, case_id: int) -> bool:
+        """Whether the office of the transaction stands above the one that answered the case, if any did."""
+        found = await connection.fetchrow(CONTROLLED, case_id)
+        return found is not None and found["above"]
 
-        Runs as `motma_console` with the tenant set. Raises `NotFound`, `Forbidden` for who is not above, `Invalid`.
+    async def rate_control(
+        self,
+        connection: Connection,
+        case_id: int,
+        account_id: int,
+        score: int,
+        *,
+        reason: str = "",
+        replaces: int | None = None,
+    ) -> None:
+        """The rating of a case by an office above the one that answered: one counts, in place of `replaces`.
+
+        Runs as `motma_console` with the tenant set to the officer's office. Raises `NotFound`, `Forbidden` for who is
+        not above, `Invalid`, `ChangedMeanwhile` where another one counts by now.
         """
         _check(score)
-        found = await connection.fetchrow(CONTROLLED, case_id, account_id)
+        found = await connection.fetchrow(CONTROLLED, case_id)
         if found is None:
             raise NotFound("There is no such case with an answer.")
         if not found["above"]:
             raise Forbidden("An office is rated by one above it, not by itself.")
-        await connection.execute(RATE_CONTROL, case_id, found["holder_agency"], account_id, score, self._sealed(reason))
+        sealed = self._sealed(reason)
+        replaced = await connection.fetchval(REPLACE_CONTROL, case_id)
+        rated = await connection.fetchval(RATE_CONTROL, case_id, found["agency_id"], account_id, score, sealed)
+        if replaced != replaces or rated is None:
+            raise ChangedMeanwhile("Somebody else has rated this case meanwhile.")
+
+    async def control_of(self, connection: Connection, case_id: int) -> list[ControlRating]:
+        """All ratings of a case by the controlling body, the newest first. Runs as `motma_console`."""
+        return [
+            ControlRating(
+                rating_id=row["id"],
+                rated_at=row["rated_at"],
+                score=row["score"],
+                officer=row["officer"],
+                counts=row["replaced_at"] is None,
+                reason=self._seal.open(row["reason_sealed"]) if row["reason_sealed"] else "",
+            )
+            for row in await connection.fetch(CONTROL_OF, case_id)
+        ]
 
     def _sealed(self, reason: str) -> bytes | None:
         reason = clean(reason)
@@ -153,4 +208,4 @@ def _check(score: int) -> None:
         raise Invalid(f"A rating is a number from {LOWEST} to {HIGHEST}.", field="score")
 
 
-STATEMENTS = (RATE, FIND_ANSWERED, RATE_HANDLING, CONTROLLED, RATE_CONTROL)
+STATEMENTS = (RATE, FIND_ANSWERED, RATE_HANDLING, CONTROLLED, REPLACE_CONTROL, RATE_CONTROL, CONTROL_OF)

@@ -58,6 +58,7 @@ def open_console(
             cases=feedback.cases,
             paper=feedback.paper,
             choosing=feedback.choosing,
+            ratings=feedback.ratings,
             scan=feedback.scan,
         ),
         audit=Audit(core.seal),

@@ -15,7 +15,9 @@ from console.visit import HOME, Visit
 from database.pool import Connection
 from domain.civil_time import civil_day
 from domain.errors import Invalid, NotFound
-from feedback_intake.caseload import MOST_DAYS, Period, case_rows, daily_totals, officer_loads, totals
+from feedback_intake.caseload import MOST_DAYS, Period, case_rows, contentment, daily_totals, officer_loads, totals
+from feedback_intake.cases import confidential_too
+from feedback_intake.rates import FEWEST
 from feedback_intake.typed import day_typed
 
 URL = f"{HOME}/so-lieu-phan-anh"
@@ -87,10 +89,11 @@ async def _page(visit: Visit, first: str, last: str, agency: str) -> web.Respons
     period, mistakes = _period(visit, first, last)
     office, faults = _office(visit, agency)
     offices, today = _offices(visit, office), civil_day(visit.means.clock())
-    async with visit.reading() as connection:
+    async with visit.reading() as connection, confidential_too(connection):  # sums of all
         sums = await totals(connection, offices, period, today)
         loads = await officer_loads(connection, offices, period, today)
         days = await daily_totals(connection, offices, period)
+        content, control = await contentment(connection, offices, period)
     choices = within_reach(visit)
     mistakes |= faults
     return visit.render(
@@ -102,6 +105,9 @@ async def _page(visit: Visit, first: str, last: str, agency: str) -> web.Respons
         sums=sums,
         loads=loads,
         days=days,
+        content=content,
+        control=control,
+        fewest=FEWEST,
         most=max((max(one.received, one.answered) for one in days), default=1),
         percent=round(100 * sums.on_time / sums.answered) if sums.answered else None,
         offices=[(one.code, one.name) for one in choices] if 1 < len(choices) <= _MOST_OFFICES else [],

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from console.feedback import Rights, files_of, found, opened
 from console.publications import entries_of, may_remove
+from console.roles import Ability
 from console.visit import HOME, Visit
 from database.pool import Connection
 from domain.civil_time import civil_day
@@ -17,6 +18,7 @@ from domain.message import DeliveryState
 from feedback_intake.casefile import CaseFile, MessageTold, StepTaken
 from feedback_intake.gathering import AlikeCase, Gathering
 from feedback_intake.moves import MOVES, OPEN, Content, MoveName, Needs, RefusalReason
+from feedback_intake.ratings import HIGHEST, LOWEST, ControlRating
 from feedback_intake.templates import ReplyTemplate, usable
 
 URL = f"{HOME}/phan-anh"
@@ -65,6 +67,19 @@ class Trial:
     offices: Sequence[object] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The controlling body's ratings of a case, the newest first, and whether the officer may give one."""
+
+    given: Sequence[ControlRating]
+    may_rate: bool
+
+    @property
+    def counts(self) -> ControlRating | None:
+        """The one that counts."""
+        return next((rating for rating in self.given if rating.counts), None)
+
+
 async def show(visit: Visit) -> web.Response:
     """GET /console/phan-anh/{case}; `viec` names the move whose form is open."""
     return await page(visit)
@@ -98,13 +113,15 @@ async def page(visit: Visit, trial: Trial | None = None) -> web.Response:
         templates = await usable(deed.connection, visit.officer.agency_id) if open_form == MoveName.SUBMIT else []
         assigned_to = await _assigned_to(deed.connection, case.assignee, visit)
         entries = await entries_of(deed.connection, case.case_id)
+        control = await _control(visit, deed.connection, case.case_id)
     if case.merged_into is not None and not file.senders:
         return visit.see(f"{URL}/{case.merged_into}", done="case.merged_away")
     typed = trial.typed if trial else await visit.draft(f"{URL}/{case.case_id}/viec/{open_form}")
     drafted = bool(typed) and trial is None
     if not typed:
         typed = _suggested(visit, file, open_form, templates)
-    note = {} if trial and trial.form == "note" else await visit.draft(f"{URL}/{case.case_id}/ghi-chu")
+    note = await _typed_beside(visit, trial, "note", "ghi-chu")
+    control_typed = await _typed_beside(visit, trial, "control", "danh-gia")
     today = civil_day(means.clock())
     return visit.render(
         "case.html",
@@ -119,7 +136,7 @@ async def page(visit: Visit, trial: Trial | None = None) -> web.Response:
         Needs=Needs,
         typed=typed,
         drafted=drafted,
-        note=trial.typed if trial and trial.form == "note" else note,
+        note=note,
         mistakes=trial.mistakes if trial else {},
         changes=[step for step in file.steps if trial and trial.since is not None and step.step_id > trial.since],
         conflict=bool(trial and trial.since is not None),
@@ -130,6 +147,9 @@ async def page(visit: Visit, trial: Trial | None = None) -> web.Response:
         alike=alike,
         entries=entries,
         may_remove=may_remove(rights),
+        control=control,
+        control_typed=control_typed,
+        scores=[(score, visit.say(f"case.score.{score}")) for score in range(HIGHEST, LOWEST - 1, -1)],
         contents_named=[(one.value, visit.say(f"case.content.{one}")) for one in Content],
         reasons_named=[(one.value, visit.say(f"case.reason.{one}")) for one in RefusalReason],
         is_open=case.state in OPEN,
@@ -156,6 +176,21 @@ async def _assigned_to(connection: Connection, account_id: int | None, visit: Vi
     if account_id is None:
         return ""
     return await connection.fetchval(NAME_OF, account_id) or visit.say("case.officer.elsewhere")
+
+
+async def _typed_beside(visit: Visit, trial: Trial | None, form: str, place: str) -> Mapping[str, str]:
+    """What was typed into a form that is always open: just now, or kept."""
+    if trial and trial.form == form:
+        return trial.typed
+    return await visit.draft(f"{URL}/{visit.number('case')}/{place}")
+
+
+async def _control(visit: Visit, connection: Connection, case_id: int) -> Control:
+    ratings, may = visit.means.feedback.ratings, visit.officer.may(Ability.FEEDBACK_OVERSEE)
+    return Control(
+        given=await ratings.control_of(connection, case_id),
+        may_rate=may and await ratings.may_control(connection, case_id),
+    )
 
 
 async def _alike(visit: Visit, connection: Connection, file: CaseFile, rights: Rights) -> list[AlikeCase]:

@@ -8,7 +8,7 @@ from aiohttp import web
 from console.feedback import reader_of
 from console.offices import office_typed, within_reach
 from console.page import Group, Page
-from console.pages import case_acts, case_page
+from console.pages import case_acts, case_page, case_rating
 from console.roles import Ability
 from console.visit import HOME, Visit
 from domain.civil_time import civil_day
@@ -174,6 +174,7 @@ PAGE = Page(
         "/{case}/bao-mat": case_acts.keep_confidential,
         "/{case}/gop": case_acts.merge,
         "/{case}/tach": case_acts.split,
+        "/{case}/danh-gia": case_rating.rate,
     },
     waits=waits,
 )
