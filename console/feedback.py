@@ -9,7 +9,7 @@ from console.visit import Visit
 from database.pool import Connection
 from domain.errors import NotFound
 from feedback_intake.casefile import CaseFile, CaseFiles
-from feedback_intake.cases import Actor, Case
+from feedback_intake.cases import IN_HAND, Actor, Case
 from feedback_intake.moves import MoveName, Who, allowed
 from feedback_intake.worklist import Reader
 
@@ -81,6 +81,7 @@ async def rights_of(visit: Visit, connection: Connection, case: Case) -> Rights:
     hidden = case.confidential and not mine and OfficerRole.HEAD not in held
     if not held or hidden:
         raise NotFound("There is no such case.")
+    await connection.execute(IN_HAND, case.case_id)  # whoever gives it away sees what became of it
     here = visit.reaches(case.holder_agency)
     roles = frozenset(WHO[role] for role in held if role in WHO) if here else frozenset[Who]()
     return Rights(actor=Actor(roles=roles, account_id=officer.account_id), mine=mine)

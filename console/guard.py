@@ -165,7 +165,7 @@ class Guard:
         form = await read_form(request)
         self.check_form(request, form, self._means.sessions.form_token(token))
         async with self._means.database.transaction(Role.CONSOLE) as connection:
-            await connection.execute(SET_OFFICER, "", str(account_id))
+            await connection.execute(SET_OFFICER, "", str(account_id), "")
             await self._means.drafts.keep(connection, account_id, request.path, form.typed())
 
     def _not_yet(self, request: web.Request, page: Page, found: Known | Session | None) -> web.StreamResponse | None:

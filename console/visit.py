@@ -13,7 +13,7 @@ from aiohttp import web
 from console.audit import Act
 from console.forms import Form
 from console.means import Means
-from console.roles import Officer
+from console.roles import Officer, OfficerRole
 from console.sessions import Session
 from database.pool import DATABASE_AWAY, Connection, Role
 from domain.agency import Agency
@@ -32,7 +32,7 @@ _NEVER_KEPT = {"Cache-Control": "no-store"}
 
 SET_OFFICER = """
     SELECT set_config('motma.scope', $1, true), set_config('motma.test', 'off', true),
-           set_config('motma.account', $2, true)"""
+           set_config('motma.account', $2, true), set_config('motma.confidential', $3, true)"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,7 +173,9 @@ class Visit:
     async def _as(self, role: Role) -> AsyncIterator[Connection]:
         try:
             async with self.means.database.transaction(role) as connection:
-                await connection.execute(SET_OFFICER, str(self.officer.agency_id), str(self.officer.account_id))
+                officer, heads = self.officer, OfficerRole.HEAD in self.officer.roles
+                who = str(officer.agency_id), str(officer.account_id), "on" if heads else ""
+                await connection.execute(SET_OFFICER, *who)
                 yield connection
         except DATABASE_AWAY as error:
             raise Unavailable("The store cannot be reached at the moment. Please try again shortly.") from error

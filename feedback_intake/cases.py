@@ -1,6 +1,7 @@
 """A case and its moves: each in one transaction with its log, its clocks, its answer, and word to those who filed."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TypeVar
@@ -45,6 +46,10 @@ WAITING_ANSWER = """
 SEND_ANSWER_BACK = "UPDATE feedback_answer SET sent_back_at = now() WHERE id = $1"
 APPROVE_ANSWER = "UPDATE feedback_answer SET approved_by = $2, approved_at = now() WHERE id = $1"
 WRITE_NOTE = "INSERT INTO feedback_note (case_id, account_id, text_sealed) VALUES ($1, $2, $3)"
+# What a transaction may see of confidential cases (migration 0027): all of them, or the one an officer has a right to.
+SEE_CONFIDENTIAL = "SELECT set_config('motma.confidential', $1, true)"
+SEES_CONFIDENTIAL = "SELECT coalesce(current_setting('motma.confidential', true), '')"
+IN_HAND = "SELECT set_config('motma.case', $1::bigint::text, true)"
 SET_CONFIDENTIAL = "UPDATE feedback_case SET version = version + 1, confidential = $2 WHERE id = $1"
 
 
@@ -103,6 +108,15 @@ class Step:
     content: Content | None = None
     answer: str = field(default="", repr=False)
     publication: Publication = field(default_factory=Publication, repr=False)
+
+
+@asynccontextmanager
+async def confidential_too(connection: Connection) -> AsyncIterator[None]:
+    """Let the transaction see confidential cases: to count them, or to file one. Not for showing any."""
+    before = await connection.fetchval(SEES_CONFIDENTIAL)
+    await connection.execute(SEE_CONFIDENTIAL, "on")
+    yield
+    await connection.execute(SEE_CONFIDENTIAL, before)
 
 
 class Cases:
@@ -307,5 +321,8 @@ STATEMENTS = (
     SEND_ANSWER_BACK,
     APPROVE_ANSWER,
     WRITE_NOTE,
+    SEE_CONFIDENTIAL,
+    SEES_CONFIDENTIAL,
+    IN_HAND,
     SET_CONFIDENTIAL,
 )

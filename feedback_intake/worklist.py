@@ -117,7 +117,7 @@ _LISTS = {
 }
 _IN_STATE = {Tab.UNIT: UNIT_IN_STATE, Tab.ENDED: ENDED_IN_STATE}
 
-# Confidential cases count for everybody: that there are some is no secret.
+# What row security shows: confidential cases count for their assignees and heads.
 _COUNTED = "(SELECT count(*) FROM (SELECT FROM unnest($1::int[]) o(id) JOIN LATERAL (SELECT FROM feedback_case c"
 COUNTS = f"""
     SELECT (SELECT count(*) FROM (SELECT FROM feedback_case c WHERE c.assignee = $2 AND c.is_open LIMIT $3) m) AS mine,

@@ -7,7 +7,7 @@ from console.pages.case_page import URL, Trial, assignees, page
 from console.visit import HOME, WORDS, Visit
 from domain.errors import ChangedMeanwhile, Forbidden, Invalid, ServiceError
 from feedback_intake.casefile import CaseFiles
-from feedback_intake.cases import Case, Step
+from feedback_intake.cases import Case, Step, confidential_too
 from feedback_intake.choosing import OfficeFound
 from feedback_intake.gathering import Gathering
 from feedback_intake.moves import MOVES, Content, MoveName, Needs, RefusalReason
@@ -106,7 +106,8 @@ async def split(visit: Visit) -> web.Response:
         async with visit.acting("feedback.split") as deed:
             case, rights = await found(visit, deed.connection, visit.number("case"))
             deed.subject = await _number(visit, deed.connection, case)
-            part = await Gathering(visit.means.seal).split(deed.connection, case.case_id, chosen, rights.actor)
+            async with confidential_too(deed.connection):  # the part is nobody's yet
+                part = await Gathering(visit.means.seal).split(deed.connection, case.case_id, chosen, rights.actor)
             deed.facts["part"] = part
     except (Invalid, Forbidden) as fault:
         return await _again(visit, "split", fault)

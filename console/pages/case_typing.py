@@ -16,7 +16,7 @@ from domain.civil_time import civil_day
 from domain.contact import ChannelName, e164
 from domain.errors import NotFound
 from feedback_intake.attachments import Attachment, Unwanted, attachment
-from feedback_intake.cases import Actor, Step
+from feedback_intake.cases import IN_HAND, Actor, Step, confidential_too
 from feedback_intake.choosing import OfficeFound
 from feedback_intake.filing import FeedbackKind, Filed, Formal, MayPublish
 from feedback_intake.moves import MoveName, Who
@@ -149,7 +149,10 @@ async def _own(visit: Visit, connection: Connection) -> TypedFeedback:
     number = visit.number("feedback")
     if number is None:
         raise NotFound("There is nothing of the kind.")
-    return await find_typed(connection, visit.means.seal, number, visit.officer.account_id)
+    async with confidential_too(connection):  # what they typed themselves, and that it came
+        typed = await find_typed(connection, visit.means.seal, number, visit.officer.account_id)
+    await connection.execute(IN_HAND, typed.filed.case_id)
+    return typed
 
 
 async def _file(visit: Visit, office: Agency | None, scans: Sequence[Attachment]) -> Filed:
@@ -159,7 +162,7 @@ async def _file(visit: Visit, office: Agency | None, scans: Sequence[Attachment]
     office = office or (dossier.agency if dossier else None)
     within = office is not None and visit.reaches(office.agency_id)
     paper = _paper(visit, dossier.code if dossier else next(iter(read(form.get("code")).candidates), None))
-    async with visit.acting("feedback.typed", source=form.get("source")) as deed:
+    async with visit.acting("feedback.typed", source=form.get("source")) as deed, confidential_too(deed.connection):
         filed = await means.feedback.paper.take(
             deed.connection,
             paper,

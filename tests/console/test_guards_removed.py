@@ -42,7 +42,7 @@ async def test_foreign_accounts_are_listed(house: House, database_url: str) -> N
 
     async def seen() -> int:
         async with house.core.database.transaction(Role.CONSOLE) as connection:
-            await connection.execute(SET_OFFICER, str(stranger.agency_id), "")
+            await connection.execute(SET_OFFICER, str(stranger.agency_id), "", "")
             return len(await list_accounts(connection))
 
     assert await seen() == 0

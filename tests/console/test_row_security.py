@@ -18,7 +18,7 @@ NEW_TABLES = ("account", "account_role", "passkey", "session", "draft", "audit",
 async def works_for(connection: Connection, house: House, office: str, account_id: int = 0) -> int:
     agency = house.core.registry.agency_by_code(office)
     assert agency
-    await connection.execute(SET_OFFICER, str(agency.agency_id), str(account_id))
+    await connection.execute(SET_OFFICER, str(agency.agency_id), str(account_id), "")
     return agency.agency_id
 
 
@@ -46,7 +46,7 @@ async def peopled(house: House) -> House:
 async def test_without_an_office_nothing_is_seen(peopled: House) -> None:
     async with peopled.core.database.transaction(Role.CONSOLE) as connection:
         assert set((await counted(connection)).values()) == {0}
-        await connection.execute(SET_OFFICER, "", "")
+        await connection.execute(SET_OFFICER, "", "", "")
         assert set((await counted(connection)).values()) == {0}
 
 

@@ -33,6 +33,21 @@ MAY = """
            OR CASE WHEN $3 <> 'DELETE' THEN has_any_column_privilege($1, $2::regclass, $3) ELSE false END"""
 
 
+# Whatever refers to a case.
+PARTS = """
+    SELECT DISTINCT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+     WHERE a.attname = 'case_id' AND c.relrowsecurity AND c.relkind = 'r'
+       AND EXISTS (SELECT FROM pg_policy p JOIN pg_roles r ON r.oid = ANY (p.polroles)
+                    WHERE p.polrelid = c.oid AND r.rolname IN ('motma_app', 'motma_console'))"""
+OFFICER = "SELECT set_config('motma.account', $1, true), set_config('motma.confidential', $2, true)"
+# Changes that ask for no row, so that no policy for reading is asked.
+BLIND = (
+    "UPDATE feedback_case SET version = 1",
+    "UPDATE feedback SET read_back_at = now()",
+    "UPDATE feedback_answer SET sent_back_at = now()",
+)
+
+
 @pytest.fixture
 async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection past every guard."""
@@ -120,6 +135,67 @@ async def test_nobody_changes_or_deletes_what_another_office_has(database: Datab
 
 async def test_row_security_holds_for_the_owner_of_the_tables_too(owner: asyncpg.Connection) -> None:
     assert await owner.fetch(NOT_FORCED) == []
+
+
+async def confidential(owner: asyncpg.Connection) -> tuple[Rows, dict[str, dict[str, Any]]]:
+    """A confidential case of ours with all that hangs on a case; its assignee is the account among the rows."""
+    parts = [row["relname"] for row in await owner.fetch(PARTS)]
+    assert {"feedback", "feedback_step", "feedback_answer", "feedback_note", "feedback_attachment"} <= {*parts}
+    rows = Rows(owner, await agency(owner, OURS))
+    made = {table: await rows.row(table) for table in ("account", "feedback_case", *parts)}
+    await owner.execute("UPDATE feedback_case SET confidential = true, assignee = $1", made["account"]["id"])
+    return rows, made
+
+
+async def unseen(
+    database: Database, rows: Rows, made: dict[str, dict[str, Any]], account: int | None, *, head: bool = False
+) -> set[str]:
+    """The tables of a case of which an officer of its office sees no row."""
+    hidden = set()
+    async with database.transaction(Role.CONSOLE) as connection:
+        await connection.execute(SET_TENANT, str(rows.agency_id), "off")
+        await connection.execute(OFFICER, str(account or ""), "on" if head else "")
+        for table, key in made.items():
+            if table != "account" and await rows.connection.fetchval(MAY, Role.CONSOLE.value, table, "SELECT"):
+                first = next(iter(key))
+                if not await connection.fetch(f"SELECT {first} FROM {table}"):  # noqa: S608
+                    hidden.add(table)
+    return hidden
+
+
+async def test_what_is_confidential_is_there_for_the_assignee_and_heads_only(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    rows, made = await confidential(owner)
+    everything = await unseen(database, rows, made, None)
+    assert {
+        "feedback_case",
+        "feedback",
+        "feedback_answer",
+        "feedback_note",
+        "case_rating",
+        "control_rating",
+    } <= everything
+    assert await unseen(database, rows, made, made["account"]["id"] + 1) == everything
+    assert await unseen(database, rows, made, made["account"]["id"]) == set()
+    assert await unseen(database, rows, made, None, head=True) == set()
+    await owner.execute("UPDATE feedback_case SET confidential = false")
+    assert await unseen(database, rows, made, None) == set()
+
+
+async def test_nobody_changes_what_is_confidential_unseen(database: Database, owner: asyncpg.Connection) -> None:
+    rows, _ = await confidential(owner)
+    async with database.transaction(Role.CONSOLE) as connection:
+        await connection.execute(SET_TENANT, str(rows.agency_id), "off")
+        for statement in BLIND:
+            assert (await connection.execute(statement)).endswith(" 0"), statement
+
+
+async def test_without_its_policy_a_confidential_case_is_seen(database: Database, owner: asyncpg.Connection) -> None:
+    """The mutant."""
+    rows, made = await confidential(owner)
+    await owner.execute("DROP POLICY confidential ON feedback_case")
+    assert "feedback_case" not in await unseen(database, rows, made, None)
 
 
 @pytest.mark.parametrize("table", ["dossier", "feedback_case", "message", "account"])

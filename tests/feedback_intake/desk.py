@@ -8,7 +8,7 @@ from datetime import date
 from database.pool import SET_TENANT, Connection, Database, Role
 from domain.contact import ChannelName, Contact
 from domain.language import Language
-from feedback_intake.cases import Actor, Case, Cases, Step
+from feedback_intake.cases import SEE_CONFIDENTIAL, Actor, Case, Cases, Step
 from feedback_intake.filing import Feedback, FeedbackKind, Filed, Filing
 from feedback_intake.moves import Who
 from feedback_intake.numbers import new_number
@@ -62,6 +62,7 @@ class CaseDesk:
         """A transaction of an officer there."""
         async with self.database.transaction(Role.CONSOLE) as connection:
             await connection.execute(SET_TENANT, str(await self.agency(code)), "off")
+            await connection.execute(SEE_CONFIDENTIAL, "on")
             yield connection
 
     async def files(

@@ -77,7 +77,7 @@ async def test_a_page_goes_to_each_office_by_an_index(database: Database, office
     state = CaseState.RECEIVED if statement == UNIT_IN_STATE else None
     values = ([*office.offices], begin.due, begin.case_id, PAGE_SIZE + 1, 1, False, None, state, None, None, None)
     async with database.transaction(Role.CONSOLE) as connection:
-        await connection.execute(SET_OFFICER, await scope_of(database), "1")
+        await connection.execute(SET_OFFICER, await scope_of(database), "1", "")
         explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)
     run = list(nodes(json.loads(explained)[0]["Plan"]))
     of_cases = [node for node in run if node.get("Relation Name") == "feedback_case"]
@@ -93,7 +93,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(database: Database,
     lists, after = WorkList(seal), None
     found: list[CaseLine] = []
     async with database.transaction(Role.CONSOLE) as connection:
-        await connection.execute(SET_OFFICER, await scope_of(database), "1")
+        await connection.execute(SET_OFFICER, await scope_of(database), "1", "")
         while True:
             page = await lists.page(connection, office, Tab.APPROVAL, after=after)
             found += page.lines
@@ -112,7 +112,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(database: Database,
 async def test_a_filter_that_fits_nothing_ends(database: Database, office: Reader, seal: Seal) -> None:
     lists, after, pages = WorkList(seal), None, 0
     async with database.transaction(Role.CONSOLE) as connection:
-        await connection.execute(SET_OFFICER, await scope_of(database), "1")
+        await connection.execute(SET_OFFICER, await scope_of(database), "1", "")
         while True:
             page = await lists.page(connection, office, Tab.UNASSIGNED, Filters(channel="fax"), after=after)
             pages += 1
