@@ -32,5 +32,7 @@ FILINGS_PER_ORIGIN = Limit.parse("filings_origin", "30/hour", burst=10)
 FILINGS_PER_CONTACT = Limit.parse("filings_contact", "5/hour", burst=5)
 FILINGS_PER_CONTACT_A_DAY = Limit.parse("filings_contact_day", "10/day")
 FILINGS_PER_DOSSIER = Limit.parse("filings_dossier", "10/hour", burst=10)
+# Refusals of letters told to one writer, who may be a program that answers each of ours.
+REFUSALS_PER_WRITER = Limit.parse("letter_refusals", "1/hour", burst=1)
 # Forms sent by one address, each kept as a draft: a person sends several before one is complete.
 FORMS_PER_ORIGIN = Limit.parse("forms_origin", "240/hour", burst=60)

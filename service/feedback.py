@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
 
-from channels.email.intake import MailIntake
+from channels.email.intake import Hands, MailIntake
+from channels.email.mailbox import Mailbox
 from channels.filing_budget import FilingBudget
 from channels.guesses import GuardedFeedback
 from channels.standard_webhooks import Verifier, key_of
 from database.pool import Role
+from domain.errors import Malformed
 from domain.language import Language
 from feedback_intake.cases import Cases
 from feedback_intake.choosing import Choosing
@@ -49,7 +51,7 @@ class FeedbackService:
 
     @classmethod
     def of(cls, core: Core, settings: Settings) -> Self:
-        """Raises `SettingsError` for an intake desk that is no agency."""
+        """Raises `SettingsError` for an intake desk that is no agency, a mailbox that cannot be read safely."""
         desk = settings.intake_desk
         if desk and core.registry.agency_by_code(desk) is None:
             raise SettingsError(f"MOTMA_INTAKE_DESK: there is no agency {desk}.")
@@ -62,32 +64,42 @@ class FeedbackService:
         numbers = GuardedFeedback(NumberDesk(core.database, reader, core.seal), core.limits)
         scan = Clamd(settings.clamd).is_clean if settings.clamd else None
         secrets = tuple(key_of(secret) for secret in settings.mail_inbox_secret.split(",") if secret.strip())
-        mail = MailIntake(
-            core.database,
-            core.seal,
-            Verifier(secrets),
+        mailbox = _mailbox(settings)
+        ratings = Ratings(core.seal, lambda: core.registry.calendar)
+        hands = Hands(
             filing=filing,
             acts=acts,
+            ratings=ratings,
             numbers=numbers,
             budget=budget,
+            limits=core.limits,
             outbox=core.outbox,
             scan=scan,
+            url=settings.url,
         )
+        mail = MailIntake(core.database, core.seal, Verifier(secrets) if secrets else None, mailbox, hands)
         return cls(
             filing=filing,
             telling=telling,
             cases=cases,
             acts=acts,
             reader=reader,
-            ratings=Ratings(core.seal, lambda: core.registry.calendar),
+            ratings=ratings,
             choosing=Choosing(core.registry),
             numbers=numbers,
             budget=budget,
             office=office,
             scan=scan,
             paper=PaperIntake(core.seal, filing, core.outbox, url=f"{settings.url}/"),
-            mail=mail if secrets else None,
+            mail=mail if secrets or mailbox else None,
         )
+
+
+def _mailbox(settings: Settings) -> Mailbox | None:
+    try:
+        return Mailbox.of(settings.mail_inbox_url, "MOTMA_MAIL_INBOX_URL") if settings.mail_inbox_url else None
+    except Malformed as error:
+        raise SettingsError(error.message) from None
 
 
 def _office_names(core: Core) -> Callable[[int, Language], str]:

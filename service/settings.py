@@ -65,6 +65,7 @@ class Settings:
     dossier_spend: int | None = None  # VND; no further way is tried once the notices of a dossier cost so much
     intake_desk: str = ""  # code of the agency that sorts feedback which names no office; else the root of the tree
     mail_inbox_secret: str = field(default="", repr=False)  # `whsec_…` of /webhooks/email/letter, or `new,old`
+    mail_inbox_url: str = field(default="", repr=False)  # imaps://…: the mailbox in which people's letters are read
     clamd: str = ""  # host:port or socket of a clamd that looks through files people send
     keep: str = ""  # other terms of classes of personal data than our own: inbound=30,message=730 (days)
     sms_segment_price: int = 350  # VND; what the simulator and reports count with

@@ -108,7 +108,8 @@ async def open_site(
         )
         url = await stack.enter_async_context(_serving(settings, front))
         if worker == 0:
-            await stack.enter_async_context(_beside([*_introducing(channels), *_tending(channels)]))
+            beside_pages = [*_introducing(channels), *_tending(channels), *_reading(feedback)]
+            await stack.enter_async_context(_beside(beside_pages))
         yield url
 
 
@@ -170,6 +171,12 @@ def _introducing(channels: OpenChannels) -> Work:
         for channel in channels.channels
         if isinstance(channel, Registered)
     ]
+
+
+def _reading(feedback: FeedbackService) -> Work:
+    """The mailbox of letters, if there is one."""
+    reader = feedback.mail.reader if feedback.mail else None
+    return [("reading letters", reader.run)] if reader else []
 
 
 def _tending(channels: OpenChannels) -> Work:

@@ -77,6 +77,12 @@ class Budget(Protocol):
         """Raises `TooManyFiled`."""
 
 
+def not_solved(words: str) -> str | None:
+    """What `words` object (`CHUA: …`), '' for no more than that; None where they do not object."""
+    first, _, rest = words.strip(_EDGES).partition(" ")
+    return rest.strip(_EDGES) if folded(first.strip(_EDGES)) in _NOT_SOLVED else None
+
+
 def number_and_words(text: str) -> tuple[str, str] | None:
     """The first number in `text`, and the words beside it; None where there is none."""
     found = _ANYWHERE.search(text)
@@ -144,14 +150,12 @@ class ByNumber:
 
     async def _do(self, said: Said, found: Progress, proven: ProvenProgress, words: str) -> Turn:
         number, plain = found.number, folded(words.strip(_EDGES))
-        first = plain.partition(" ")[0]
         score, reason = score_in(words)
         if score is not None and proven.may_rate and found.state is not CaseState.NEEDS_INFO:
             return self._rate(said, number, score, reason)
         if plain in _WITHDRAW and SenderAct.WITHDRAW in proven.acts:
             return await self._act(said, number, SenderAct.WITHDRAW, "")
-        if SenderAct.OBJECT in proven.acts and first in _NOT_SOLVED:
-            why = words.strip(_EDGES).partition(" ")[2].strip(_EDGES)
+        if SenderAct.OBJECT in proven.acts and (why := not_solved(words)) is not None:
             if not any(c.isalpha() for c in why):
                 remember = self._remember(number, proven=True, asked=Asked.OBJECTION)
                 return self._say(said, "number.why_not", remember, number=number)

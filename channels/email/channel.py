@@ -7,21 +7,20 @@ from datetime import datetime
 from email.headerregistry import Address
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from channels.channel import Opening, Surroundings
 from channels.conversation.turn import Manner
-from channels.email.bounces import BounceKind, Returned, returned
+from channels.email.bounces import BounceKind, returned
 from channels.email.letters import address_of, letter
-from channels.email.mailbox import MOST_AT_ONCE, Mailbox
+from channels.email.mailbox import Mailbox, MailboxReader
 from channels.email.server import MailServer
 from channels.email.stopping import StopLinks
 from channels.standard_webhooks import Verifier, key_of
 from database.pool import DATABASE_AWAY, Database, Role
 from domain.civil_time import utc_now
 from domain.contact import Contact
-from domain.errors import Malformed, TryLater, Unavailable, Undeliverable
+from domain.errors import Malformed, Unavailable, Undeliverable
 from domain.message import DeliveryState, HandedOver, Outgoing
 from domain.vietnamese import clean
 from lookup.sealing import Seal
@@ -31,23 +30,23 @@ from notifications.settlement import LEFT
 from pages.requests import small_body
 
 MOST_BODY = 32_768
-READ_EVERY = 60.0  # seconds between looks into the mailbox
+MOST_OF_A_BOUNCE = 200_000  # bytes of a letter that are fetched
 
 SENT_TO = "SELECT contact_digest FROM message WHERE id = $1 AND channel = 'email'"
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailSettings:
     """MOTMA_SMTP_URL and MOTMA_MAIL_…; off until `smtp_url` is set.
 
-    `mail_from` is our address; `mail_hook_secret` (`whsec_…`, or `new,old`) opens `/webhooks/email` for bounces, which
-    may also be read in the mailbox `mail_bounce_url`.
+    `mail_from` is our address, `mail_reply_to` the one that answers go to, where people's letters are read.
+    `mail_hook_secret` (`whsec_…`, or `new,old`) opens `/webhooks/email` for bounces, which may also be read in the
+    mailbox `mail_bounce_url`.
     """
 
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
+    mail_reply_to: str | None = None
     mail_hook_secret: str | None = field(default=None, repr=False)
     mail_bounce_url: str | None = field(default=None, repr=False)
     mail_rate: float | None = None
@@ -93,10 +92,20 @@ class EmailChannel:
             self._sender = Address("Một Mã", addr_spec=str(address_of(settings.mail_from)))
         except Undeliverable:
             raise Malformed("MOTMA_MAIL_FROM is no e-mail address.") from None
+        try:
+            self._reply_to = address_of(settings.mail_reply_to) if settings.mail_reply_to else None
+        except Undeliverable:
+            raise Malformed("MOTMA_MAIL_REPLY_TO is no e-mail address.") from None
         self._server = MailServer.of(settings.smtp_url or "")
         secrets = [secret for secret in (settings.mail_hook_secret or "").split(",") if secret.strip()]
         self._verifier = Verifier(tuple(map(key_of, secrets)), clock=clock) if secrets else None
-        self._mailbox = Mailbox.of(settings.mail_bounce_url) if settings.mail_bounce_url else None
+        self.bounces = (
+            MailboxReader(
+                Mailbox.of(settings.mail_bounce_url, "MOTMA_MAIL_BOUNCE_URL"), self._returned, most=MOST_OF_A_BOUNCE
+            )
+            if settings.mail_bounce_url
+            else None
+        )
         self._seal = seal
         self._reports = reports
         self._database = database
@@ -104,7 +113,7 @@ class EmailChannel:
         self._clock = clock
         self.rate = settings.mail_rate
         self.concurrency = settings.mail_concurrency
-        self.gives_receipts = self._verifier is not None or self._mailbox is not None
+        self.gives_receipts = self._verifier is not None or self.bounces is not None
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Where reports come, if a secret guards it. The page that stops letters is one of the site's."""
@@ -115,6 +124,7 @@ class EmailChannel:
         made = letter(
             message,
             sender=self._sender,
+            reply_to=self._reply_to,
             stop_url=self.links.url(message.to.address, message.language),
             now=self._clock(),
         )
@@ -125,9 +135,9 @@ class EmailChannel:
     async def examine(self) -> str:
         """Whether the server lets us in, and the mailbox of bounces."""
         said = await self._server.greet(self._sender.domain)
-        if self._mailbox is None:
+        if self.bounces is None:
             return said
-        return f"{said}; {await asyncio.to_thread(self._mailbox.count)} unread in the mailbox of bounces"
+        return f"{said}; {await asyncio.to_thread(self.bounces.mailbox.count)} unread in the mailbox of bounces"
 
     async def report(self, request: web.Request) -> web.Response:
         """POST /webhooks/email: what became of a letter. Raises `Unauthenticated`, `TooLarge`, `Malformed`."""
@@ -146,29 +156,16 @@ class EmailChannel:
 
     async def tend(self) -> None:
         """Read the mailbox of bounces, if there is one."""
-        if self._mailbox is None:
+        if self.bounces is None:
             await asyncio.Event().wait()
-        while True:
-            try:
-                while await self.read_bounces() == MOST_AT_ONCE:
-                    pass
-            except (TryLater, Unavailable) as error:
-                log.warning("bounces not read", error=type(error).__qualname__)
-            await asyncio.sleep(READ_EVERY)
+        else:
+            await self.bounces.run()
 
-    async def read_bounces(self) -> int:
-        """Read what is new in the mailbox: how many letters. Raises `TryLater`, `Unavailable`: then they stay new."""
-        assert self._mailbox is not None  # noqa: S101  # else nobody asks
-        letters = await asyncio.to_thread(self._mailbox.unread)
-        for _, raw in letters:
-            if (told := returned(raw)) is not None:
-                await self._returned(told)
-        if letters:
-            await asyncio.to_thread(self._mailbox.mark_read, [number for number, _ in letters])
-        return len(letters)
-
-    async def _returned(self, told: Returned) -> None:
+    async def _returned(self, raw: bytes) -> None:
         """Believe what came into the mailbox, if it brings the link of the very letter it speaks of."""
+        told = returned(raw)
+        if told is None:
+            return
         message_id, address = self._message_id(told.message_id), self.links.address(told.token)
         if message_id is None or address is None:
             return

@@ -49,11 +49,15 @@ def message_name(message_id: int, domain: str) -> str:
     return f"<{message_id}@{domain}>"
 
 
-def letter(message: Outgoing, *, sender: Address, stop_url: str, now: datetime) -> EmailMessage:
+def letter(
+    message: Outgoing, *, sender: Address, stop_url: str, now: datetime, reply_to: Address | None = None
+) -> EmailMessage:
     """The letter of a message. List-Unsubscribe by RFC 2369, its one click by RFC 8058. Raises `Undeliverable`."""
     language = message.language
     made = EmailMessage(policy=_POLICY)
     made["From"] = sender
+    if reply_to is not None:
+        made["Reply-To"] = reply_to
     made["To"] = address_of(message.to.address)
     made["Subject"] = _subject(message, language)
     made["Date"] = format_datetime(now)

@@ -10,6 +10,7 @@ import asyncpg
 
 from cache.redis_connection import RedisAway, open_redis
 from channels.channel import Examined
+from channels.email.mailbox import Mailbox
 from database.migrate import pending
 from database.pool import Connection, open_database
 from domain.errors import ServiceError
@@ -181,6 +182,13 @@ async def examine_channels(settings: Settings, database_url: str) -> AsyncIterat
                 yield Finding(what=channel.name, fault=error.message)
             else:
                 yield Finding(what=f"{channel.name}: {said}")
+    if settings.mail_inbox_url:
+        try:
+            count = await asyncio.to_thread(Mailbox.of(settings.mail_inbox_url, "MOTMA_MAIL_INBOX_URL").count)
+        except ServiceError as error:
+            yield Finding(what="mailbox of letters", fault=error.message)
+        else:
+            yield Finding(what=f"mailbox of letters: {count} unread")
 
 
 async def _hear_nothing(_incoming: Incoming) -> bool:

@@ -11,11 +11,12 @@ _COMMAND = re.compile(rb"(?P<tag>\S+) (?P<what>(?:UID )?[A-Z]+) ?(?P<rest>.*)\r\
 
 @dataclass
 class MailboxServer:
-    """`letters` by number; `read` are those marked so. `away`: it ends every connection at once."""
+    """`letters` by number; `read` and `flagged` are those marked so. `away`: it ends every connection at once."""
 
     password: str = "secret-of-the-box"
     letters: dict[int, bytes] = field(default_factory=dict)
     read: set[int] = field(default_factory=set)
+    flagged: set[int] = field(default_factory=set)
     away: bool = False
     port: int = 0
 
@@ -45,15 +46,17 @@ class MailboxServer:
             case b"SELECT":
                 writer.write(b"* %d EXISTS\r\n" % len(self.letters))
             case b"UID SEARCH":
-                unread = b" ".join(b"%d" % number for number in self.letters if number not in self.read)
+                left_out = self.read | (self.flagged if b"UNFLAGGED" in rest else set())
+                unread = b" ".join(b"%d" % number for number in self.letters if number not in left_out)
                 writer.write(b"* SEARCH %s\r\n" % unread)
             case b"UID FETCH":
-                for number in map(int, rest.split(b" ")[0].split(b",")):
-                    letter = self.letters[number]
+                number, most = int(rest.split(b" ")[0]), int(rest.rpartition(b"<0.")[2].rstrip(b">)"))
+                if letter := self.letters.get(number, b"")[:most]:
                     writer.write(b"* %d FETCH (UID %d BODY[]<0> {%d}\r\n" % (number, number, len(letter)))
                     writer.write(letter + b")\r\n")
             case b"UID STORE":
-                self.read.update(map(int, rest.split(b" ")[0].split(b",")))
+                marked = self.read if rb"\Seen" in rest else self.flagged
+                marked.add(int(rest.split(b" ")[0]))
             case b"LOGOUT":
                 writer.write(b"* BYE\r\n")
         writer.write(tag + b" " + verdict + b" done\r\n")

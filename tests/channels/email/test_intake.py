@@ -7,11 +7,13 @@ from email.message import EmailMessage
 from types import MappingProxyType
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from channels.email.intake import MOST_PARTS, ROUTE, letter_in
+from channels.email.intake import ROUTE
+from channels.email.reading import MOST_PARTS, letter_in
 from channels.standard_webhooks import key_of, sign
 from database.pool import Role
 from pages.problems import problem_json, problem_of
@@ -102,6 +104,9 @@ async def test_an_answer_to_our_letter_is_added_to_what_it_names(core: Core, ser
     assert await hand_over(server, written(reply, {"Subject": subject, "Message-ID": "<2@example.vn>"})) == 204
     (step,) = await rows(core, "feedback_step")
     assert core.seal.open(step["why_sealed"]) == "Thôn 3, xã Đông Cứu"
+    again = written(reply, {"Subject": subject, "Message-ID": "<2@example.vn>"})
+    assert await hand_over(server, again) == 204  # the provider was not sure
+    assert len(await rows(core, "feedback_step")) == 1
     assert len(await rows(core, "feedback")) == 1
     stranger = {"From": "khac@example.vn", "Subject": subject, "Message-ID": "<3@example.vn>"}
     assert await hand_over(server, written(f"Rút {kept['number']} giúp tôi với ạ", stranger)) == 204
@@ -111,7 +116,14 @@ async def test_an_answer_to_our_letter_is_added_to_what_it_names(core: Core, ser
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Auto-Submitted": "auto-replied"}, {"Precedence": "bulk"}, {"List-Id": "<a.example>"}, {"Return-Path": "<>"}],
+    [
+        {"Auto-Submitted": "auto-replied"},
+        {"Precedence": "bulk"},
+        {"List-Id": "<a.example>"},
+        {"Return-Path": "<>"},
+        {"X-Autoreply": "yes"},
+        {"From": "Mail Delivery System <MAILER-DAEMON@mx.example.vn>"},
+    ],
 )
 async def test_machines_are_not_answered(core: Core, server: Client, headers: dict[str, str]) -> None:
     assert await hand_over(server, written(TEXT, headers)) == 204
@@ -149,6 +161,52 @@ def test_the_words_of_an_html_letter() -> None:
 
 
 async def test_one_address_cannot_flood(core: Core, server: Client) -> None:
-    for n in range(7):
+    for n in range(8):
         assert await hand_over(server, written(TEXT, {"Message-ID": f"<{n}@example.vn>"})) == 204
     assert len(await rows(core, "feedback")) == 5
+    assert len(await rows(core, "message")) == 6  # put off three times, it is told so once: it may be a program
+
+
+async def test_a_plain_reply_finds_its_feedback_by_what_it_quotes_and_brings_files(core: Core, server: Client) -> None:
+    await hand_over(server, written())
+    (kept,) = await rows(core, "feedback")
+    reply = f"Tôi gửi thêm giấy hẹn\n\nVào 20/11/2026, Một Mã đã viết:\n> Số {kept['number']}."
+    headers = {"Subject": "Re: Một Mã", "Message-ID": "<2@example.vn>"}
+    assert await hand_over(server, written(reply, headers, files=(("giấy hẹn.pdf", PDF), ("x.exe", b"MZ")))) == 204
+    assert len(await rows(core, "feedback")) == 1
+    (step,) = await rows(core, "feedback_step")
+    assert core.seal.open(step["why_sealed"]) == "Tôi gửi thêm giấy hẹn"
+    (file,) = await rows(core, "feedback_attachment")
+    assert core.seal.open(file["name_sealed"]) == "giấy hẹn.pdf"
+    assert "x.exe" in core.seal.open((await rows(core, "message"))[-1]["text_sealed"])
+
+
+async def test_a_letter_of_files_alone_is_taken(core: Core, server: Client) -> None:
+    assert await hand_over(server, written("", {"Subject": ""}, files=(("đơn.pdf", PDF),))) == 204
+    (kept,) = await rows(core, "feedback")
+    assert core.seal.open(kept["text_sealed"]).startswith("(Thư không có lời")
+    assert len(await rows(core, "feedback_attachment")) == 1
+
+
+ANSWERED = """
+    UPDATE feedback_case SET state = 'answered', answered_at = now(), object_until = current_date + 20"""
+
+
+async def test_an_answer_is_objected_to_and_rated_by_letter(core: Core, server: Client, database_url: str) -> None:
+    await hand_over(server, written())
+    (kept,) = await rows(core, "feedback")
+    owner = await asyncpg.connect(database_url)
+    said = (
+        ("Cảm ơn cơ quan", "answered", "CHƯA"),
+        ("4 cán bộ nhiệt tình", "answered", "đánh giá"),
+        ("Chưa: vẫn không ai gọi lại", "reopened", "xem lại"),
+    )
+    for n, (words, state, told) in enumerate(said):
+        await owner.execute(ANSWERED)
+        headers = {"Subject": f"Re: {kept['number']}", "Message-ID": f"<a{n}@example.vn>"}
+        assert await hand_over(server, written(words, headers)) == 204
+        assert [case["state"] for case in await rows(core, "feedback_case")] == [state]
+        assert told in core.seal.open((await rows(core, "message"))[-1]["text_sealed"])
+    await owner.close()
+    assert [rating["score"] for rating in await rows(core, "case_rating")] == [4]
+    assert core.seal.open((await rows(core, "feedback_step"))[-1]["why_sealed"]) == "vẫn không ai gọi lại"
