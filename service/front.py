@@ -172,6 +172,7 @@ class Front:
             app.router.add_routes(self._simulator.routes())
         self._duties.install(app)
         self._corner.install(app)
+        app.on_shutdown.append(self._end_live_pages)
         return app
 
     def door(self) -> Callable[..., FrontDoor]:
@@ -179,9 +180,20 @@ class Front:
         lookups = self._duties.around(BY_CODE, self._lookup)
         return partial(FrontDoor, lookups=lookups, visitors=self._visitors, patience=self._duties.patience)
 
+    async def last_calls(self) -> None:
+        """From now on each answer says that its connection closes; live pages end, for browsers to open elsewhere."""
+        self._duties.last_calls = True
+        await self._end_live_pages()
+
+    async def _end_live_pages(self, _app: web.Application | None = None) -> None:
+        await self._pages.close()
+        await self._corner.close()
+        if self._simulator is not None:
+            await self._simulator.close()
+
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:
-        """What goes on beside the answers does so while inside; at the end live pages are closed, the log written."""
+        """What goes on beside the answers does so while inside; at the end the log is written."""
         async with (
             beside("housekeeping", self._agencies.keep_house),
             beside("web chat", self._corner.listening),
@@ -190,10 +202,6 @@ class Front:
             try:
                 yield
             finally:
-                await self._pages.close()
-                await self._corner.close()
-                if self._simulator is not None:
-                    await self._simulator.close()
                 await self._access_log.close()
 
     def _agency_api(self, pages: Pages, ways: WaysToAsk, one_by_one: CoalescingWriter) -> AgencyApi:

@@ -8,7 +8,6 @@ from typing import Any
 
 import aiohttp
 import structlog
-from aiohttp import web
 
 from cache.limits import Limits
 from cache.turns import SharedTurns
@@ -21,7 +20,6 @@ from channels.linked_phones import LinkedPhones
 from channels.open_channels import OpenChannels, manners, open_channels, reached
 from channels.simulator.handsets import SIMULATED_NUMBER, Handsets
 from channels.sms.routing import SETTINGS_PREFIX, RoutingSettings, agency_senders
-from channels.web.front_door import FrontDoor
 from console.elsewhere import PREFIX as ELSEWHERE_PREFIX
 from console.elsewhere import ElsewhereSettings
 from database.pool import Database
@@ -38,18 +36,16 @@ from service.callbacks import callback_addresses, open_courier
 from service.deadlines import open_watch
 from service.feedback import FeedbackService, watching
 from service.front import Front
-from service.health import metrics
+from service.listening import admin_port, serving
 from service.operation import told_to_prometheus
-from service.settings import Settings, address, read
+from service.settings import Settings, read
 from service.wiring import Core
 
 log = structlog.get_logger()
 
 Work = Sequence[tuple[str, Callable[[], Awaitable[None]]]]  # by name
 
-BACKLOG = 1024  # connections that wait to be taken
-KEEP_ALIVE_SECONDS = 75  # aiohttp's own default is an hour (guarantees.md, measured facts)
-GRACE_SECONDS = 15.0
+GRACE_SECONDS = 15.0  # for a loop that is asked to finish
 
 
 @asynccontextmanager
@@ -72,7 +68,7 @@ async def open_site(
         simulated = _simulated(settings, core, inbox, senders) if settings.development else None
         if simulated is not None:
             senders |= simulated.senders()
-        await stack.enter_async_context(_admin(settings, worker))
+        await stack.enter_async_context(admin_port(settings, worker))
         dispatcher = None
         if "dispatcher" in roles:
             names = agency_senders(read_environment(RoutingSettings, SETTINGS_PREFIX).senders)
@@ -106,7 +102,7 @@ async def open_site(
             http=http,
             elsewhere=read_environment(ElsewhereSettings, ELSEWHERE_PREFIX),
         )
-        url = await stack.enter_async_context(_serving(settings, front))
+        url = await stack.enter_async_context(serving(settings, front))
         if worker == 0:
             beside_pages = [*_introducing(channels), *_tending(channels), *_reading(feedback)]
             await stack.enter_async_context(_beside(beside_pages))
@@ -216,49 +212,3 @@ async def _working(name: str, run: Callable[[], Awaitable[None]], stop: Callable
         await asyncio.wait({task}, timeout=GRACE_SECONDS)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _admin(settings: Settings, worker: int) -> AsyncIterator[None]:
-    """Metrics, on a port of their own for every process; a taken port costs the metrics, not the service."""
-    host, port = address(settings.admin_listen)
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    try:
-        async with _listening(app, host, port + worker if port else 0):
-            yield
-            return
-    except OSError as error:
-        log.warning("metrics port is taken", listen=f"{host}:{port + worker}", error=type(error).__name__)
-    yield
-
-
-@asynccontextmanager
-async def _serving(settings: Settings, front: Front) -> AsyncIterator[str]:
-    """The site answers; its address."""
-    host, port = address(settings.listen)
-    async with _listening(front.application(), host, port, door=front.door()) as bound, front.attended():
-        yield f"http://{settings.listen.rpartition(':')[0]}:{bound}"
-
-
-@asynccontextmanager
-async def _listening(
-    app: web.Application, host: str, port: int, *, door: Callable[..., FrontDoor] | None = None
-) -> AsyncIterator[int]:
-    """Serve `app`; with a `door` before it, and the port shared with other processes."""
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=GRACE_SECONDS)
-    await runner.setup()
-    try:
-        if door is None:
-            await web.TCPSite(runner, host, port).start()
-            yield runner.addresses[0][1]
-            return
-        front = door(framework=runner.server)
-        server = await asyncio.get_running_loop().create_server(front, host, port, reuse_port=True, backlog=BACKLOG)
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            await front.close()
-    finally:
-        await runner.cleanup()

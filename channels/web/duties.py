@@ -19,6 +19,7 @@ from cache.limits import Limit, Limits
 from channels.web.access_log import AccessLog
 from channels.web.figures import Figure, Figures
 from channels.web.patience import Patience
+from channels.web.ready import ReadyResponse
 from domain.errors import TooMany
 from pages.headers import defaults
 from pages.problems import REQUEST_ID, Problem, problem_bytes, problem_json, problem_of
@@ -88,6 +89,7 @@ class Duties:
         self._page_headers, self._data_headers = defaults(secure=secure)
         self._problem_page = problem_page
         self.patience = Patience()
+        self.last_calls = False  # whether this process ends: each answer is the last of its connection
         self._figures = Figures()
         registry.register(self._figures)
         lost = Gauge("motma_access_log_lost_lines", "Lines lost because their reader stood still.", registry=registry)
@@ -121,6 +123,8 @@ class Duties:
             if request.method not in _SAFE:
                 _refuse_foreign_sites(request)
             response = await handler(request)
+            if self.last_calls and isinstance(response, ReadyResponse):
+                response = response.ordinary()
         except Exception as error:
             response = self._refusal(request, error, route)
         except BaseException:
@@ -226,6 +230,9 @@ class Duties:
             response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = request[REQUEST_ID].decode()
         response.headers.popall(hdrs.SERVER, None)
+        if self.last_calls:
+            response.force_close()
+            response.headers[hdrs.CONNECTION] = "close"
 
 
 Completed = Callable[[bytes], bytes]  # from a request's id to all bytes of its response

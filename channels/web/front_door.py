@@ -9,6 +9,7 @@ piece and every header it has is on a short list of those that change nothing.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Any, Protocol, cast
@@ -70,14 +71,17 @@ class FrontDoor:
         self._known: dict[tuple[str, bytes], Visitor] = {}  # by peer and header block
         self._waiting: set[_Guest] = set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._connected = 0  # here and with aiohttp
+        self._nobody = asyncio.Event()
+        self._last = False
 
     def __call__(self) -> asyncio.Protocol:
         """The protocol of one more connection."""
         return _Guest(self)
 
     def read(self, data: bytes, peer: str) -> tuple[str, Visitor] | None:
-        """The target and the sender of `data` if it is one plain look-up."""
-        if not data.startswith(_BEGINS) or not data.endswith(_HEAD_ENDS):
+        """The target and the sender of `data` if it is one plain look-up, and not the last of its connection."""
+        if self._last or not data.startswith(_BEGINS) or not data.endswith(_HEAD_ENDS):
             return None
         line = data.find(_BREAK)
         head = data[line + 2 :]
@@ -102,7 +106,9 @@ class FrontDoor:
         return visitor
 
     def entered(self, guest: "_Guest") -> None:
-        """A connection waits for its next question here."""
+        """A new connection, which waits for its first question here."""
+        self._connected += 1
+        self._nobody.clear()
         self._waiting.add(guest)
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(SWEEP, self._close_silent)
@@ -111,6 +117,13 @@ class FrontDoor:
         """It is gone, or aiohttp's."""
         self._waiting.discard(guest)
 
+    def lost(self, guest: "_Guest") -> None:
+        """The connection is gone, whoever had it."""
+        self.left(guest)
+        self._connected -= 1
+        if not self._connected:
+            self._nobody.set()
+
     def _close_silent(self) -> None:
         self._sweep = None
         now = monotonic()
@@ -118,6 +131,18 @@ class FrontDoor:
             guest.close()
         if self._waiting:
             self._sweep = asyncio.get_running_loop().call_later(SWEEP, self._close_silent)
+
+    async def last_calls(self, seconds: float) -> int:
+        """Go on answering who is connected, for so long at most; how many are connected still.
+
+        All that is asked now is aiohttp's, whose answers must say that the connection closes: so callers leave by
+        themselves. Cut off at once, a connection might be cut while a call is on its way to us.
+        """
+        self._last = True
+        if self._connected:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._nobody.wait(), seconds)
+        return self._connected
 
     async def close(self) -> None:
         """Close every connection that waits here; those that are being answered after their answer."""
@@ -205,7 +230,7 @@ class _Guest(asyncio.Protocol):
         return None if self._framework is None else self._framework.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._door.left(self)
+        self._door.lost(self)
         if self._answer is not None:
             self._answer.cancel()
         if self._framework is not None:

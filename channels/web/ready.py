@@ -54,6 +54,10 @@ class ReadyResponse(web.StreamResponse):
             and hdrs.ORIGIN not in request.headers  # a page of another site asks: channels.web.widget decides
         ):
             return self
+        return self.ordinary()
+
+    def ordinary(self) -> web.Response:
+        """The same answer as a response like others, whose hooks are run."""
         return web.Response(headers=self._ready_head.headers, body=self._content)
 
     def with_id(self, request_id: bytes) -> bytes:

@@ -84,6 +84,7 @@ class Site:
     log: AccessLog
     at_hand: dict[str, PublicDossier]
     lookups: Lookups
+    duties: Duties
     visitors: Visitors
     written: bytearray = field(default_factory=bytearray)
 
@@ -153,6 +154,7 @@ async def open_site(redis_url: str, seal: Seal) -> AsyncIterator[OpenSite]:
                 log=log,
                 at_hand=at_hand,
                 lookups=duties.around(BY_CODE, lookup),
+                duties=duties,
                 visitors=visitors,
                 written=written,
             )

@@ -278,6 +278,52 @@ async def test_stopping_waits_for_answers_under_way(door: Door) -> None:
     writer.close()
 
 
+async def test_who_asks_once_more_while_we_stop_is_answered_and_told_that_it_was_the_last(door: Door) -> None:
+    reader, writer = await door.connect()
+    writer.write(PLAIN)
+    assert b"Connection: close" not in await read_response(reader)
+    door.site.duties.last_calls = True
+    stopping = asyncio.create_task(door.front.last_calls(5))
+    await asyncio.sleep(0)
+    writer.write(PLAIN)
+    last = await read_response(reader)
+    assert last.startswith(b"HTTP/1.1 200 OK")
+    assert b"\r\nConnection: close\r\n" in last
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+        assert await stopping == 0
+    writer.close()
+
+
+async def test_a_question_behind_one_under_way_is_the_last_when_we_stop_meanwhile(door: Door) -> None:
+    slow = SlowDesk(door.site)
+    reader, writer = await door.connect()
+    writer.write(PLAIN)
+    await slow.asked.wait()
+    writer.write(PLAIN)
+    door.site.duties.last_calls = True
+    stopping = asyncio.create_task(door.front.last_calls(5))
+    slow.go.set()
+    assert b"Connection: close" not in await read_response(reader)
+    assert b"\r\nConnection: close\r\n" in await read_response(reader)
+    assert await asyncio.wait_for(stopping, 5) == 0
+    writer.close()
+
+
+async def test_who_is_silent_to_the_end_of_the_last_calls_is_counted_and_then_closed(door: Door) -> None:
+    (_, here), (there, elsewhere) = await door.connect(), await door.connect()
+    elsewhere.write(PLAIN.replace(b"GET", b"HEAD"))
+    async with asyncio.timeout(5):
+        await there.readuntil(b"\r\n\r\n")
+    assert await door.front.last_calls(0.01) == 2
+    here.close()
+    elsewhere.close()
+
+
+async def test_nobody_is_waited_for_where_nobody_is_connected(door: Door) -> None:
+    assert await asyncio.wait_for(door.front.last_calls(60), 1) == 0
+
+
 async def test_the_limit_holds_at_the_door(open_site: OpenSite) -> None:
     site = await open_site(limit="3/minute")
     async with door_of(site) as door:
