@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.faults.conditions import NAMES
 from tests.faults.evidence import Evidence
-from tests.faults.load import Producer, event
+from tests.faults.load import Producer
 from tests.faults.rig import NO_MUTANT, Rig, free_port, open_rig
 
 WISH = 3.0  # seconds a receiver asks to be left alone
@@ -34,10 +34,11 @@ HOSTILE = (
     "http://example.vn:{port}/",
     "gopher://127.0.0.1:{port}/",
 )
+# Only what was tried has an age; what was not comes after it, so that one delivery after another grows old.
 FORWARD = """
     UPDATE callback_delivery SET run_at = run_at - interval '73 hours', since = since - interval '73 hours',
                                  tries = greatest(tries, 9)
-     WHERE receiver_id = $1 AND state = 0 RETURNING change_id"""
+     WHERE receiver_id = $1 AND state = 0 AND since IS NOT NULL RETURNING change_id"""
 RESTED = """
     UPDATE callback_receiver SET rest_until = '-infinity', failing_since = failing_since - interval '73 hours'
      WHERE id = $1 RETURNING id"""
@@ -118,7 +119,7 @@ async def failing_receivers(*, changes: int, mutant: str = NO_MUTANT) -> Evidenc
         producer = Producer(rig)
         codes = await producer.dossiers(changes)
         ids = {way: (await _register(rig, f"{hooks.url}/{way}"))[1] for way in ways}
-        await producer.push("events", [event(code, 0) for code in codes])
+        await producer.one_each(codes)
         began = time.monotonic()
         while hooks.heard["works"] < changes and time.monotonic() - began < 20:  # noqa: ASYNC110 - the site calls
             await asyncio.sleep(0.1)
@@ -178,7 +179,7 @@ async def hostile_addresses(*, calls: int, mutant: str = NO_MUTANT) -> Evidence:
         taken = [url for url in HOSTILE if (await _register(rig, url.format(port=port)))[0] < 400]
         status, _ = await _register(rig, f"https://{REBINDING}:{port}/")
         evidence.need(status == 201, "the name that changes its mind was not taken")
-        await producer.push("events", [event(code, 0) for code in codes])
+        await producer.one_each(codes)
         tried = await _until_tried(rig)
         evidence.figures |= {"refused when written": len(HOSTILE) - len(taken), "deliveries tried": tried}
         evidence.figures["connections"] = connections

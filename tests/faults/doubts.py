@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.faults.conditions import LEASE
 from tests.faults.evidence import Evidence
-from tests.faults.load import Producer, event
+from tests.faults.load import Producer
 from tests.faults.provider import Faults, Ledger
 from tests.faults.rig import NO_MUTANT, Rig, open_rig
 
@@ -140,8 +140,7 @@ async def _notices(rig: Rig, sends: int) -> None:
     """One notice for each of as many dossiers."""
     producer = Producer(rig)
     codes = await producer.dossiers(sends)
-    for start in range(0, sends, 200):
-        await producer.push("events", [event(code, 0) for code in codes[start : start + 200]])
+    await producer.one_each(codes, batch=200)
 
 
 async def _drained(rig: Rig, evidence: Evidence, *, hurry: bool) -> None:

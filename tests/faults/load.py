@@ -30,7 +30,12 @@ class Producer:
     acked: set[str] = field(default_factory=set)  # event ids
     newest: dict[str, int] = field(default_factory=dict)  # code -> step of its newest acked event
     faults: list[str] = field(default_factory=list)  # items refused, and answers that should not be
-    retries: int = 0
+    failed: list[str] = field(default_factory=list)  # what came of calls that were made again
+
+    @property
+    def retries(self) -> int:
+        """Calls that were made again."""
+        return len(self.failed)
 
     async def dossiers(self, count: int) -> list[str]:
         """Store `count` dossiers of several days, each with a phone of its own; their codes."""
@@ -38,6 +43,11 @@ class Producer:
         for start in range(0, count, 500):
             await self.push("dossiers", [facts(c, start + n) for n, c in enumerate(codes[start : start + 500])])
         return codes
+
+    async def one_each(self, codes: Sequence[str], step: int = 0, *, batch: int = 500) -> None:
+        """The `step`-th event of every one of `codes`, in batches."""
+        for start in range(0, len(codes), batch):
+            await self.push("events", [event(code, step) for code in codes[start : start + batch]])
 
     async def push(self, kind: str, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """POST items until they are acknowledged, whatever dies meanwhile; the answer."""
@@ -53,9 +63,9 @@ class Producer:
                         self._note(kind, items, answer)
                         return answer
                     wait = self._wait(response.status, response.headers, body)
-            except (aiohttp.ClientError, TimeoutError):
-                pass  # in doubt: sent again below
-            self.retries += 1
+                    self.failed.append(f"{response.status} {body[:200].decode('utf-8', 'replace')}")
+            except (aiohttp.ClientError, TimeoutError) as error:  # in doubt: sent again below
+                self.failed.append(type(error).__name__)
             await asyncio.sleep(wait)
 
     def _wait(self, status: int, headers: Mapping[str, str], body: bytes) -> float:

@@ -14,6 +14,7 @@ from tests.faults.rig import AGENCY, NO_MUTANT, Rig, open_rig
 
 A_DAY = 3
 NOON = 24  # half hours
+HURRIED = 9_999  # the number of the person who must be told by night
 CODE = re.compile(r"-2610\d\d-\d{6}")
 STEP = timedelta(minutes=30)
 DAY = timedelta(hours=24)
@@ -45,8 +46,9 @@ async def by_night(*, people: int, hours: int, mutant: str = NO_MUTANT) -> Evide
         dossiers = 10
         codes = [[f"{AGENCY}-2610{n + 1:02d}-{p:06d}" for n in range(dossiers)] for p in range(1, people + 1)]
         hurried = f"{AGENCY}-261020-000099"
-        await producer.push("dossiers", [facts(code, p) for p, own in enumerate(codes, 1) for code in own])
-        await producer.push("dossiers", [facts(hurried, 99)])
+        for person, own in enumerate(codes, 1):
+            await producer.push("dossiers", [facts(code, person) for code in own])
+        await producer.push("dossiers", [facts(hurried, HURRIED)])
         midnight = start_of_day(civil_day(datetime.now(UTC)) + timedelta(days=1))
         told: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
         for step in range(hours * 2):
@@ -79,7 +81,7 @@ def _note(rig: Rig, at: datetime, told: defaultdict[str, list[tuple[datetime, st
 
 
 def _judge(told: defaultdict[str, list[tuple[datetime, str]]], evidence: Evidence, people: int) -> None:
-    hurried = [phone for phone in told if phone.endswith("0000099")]
+    hurried = [phone for phone in told if phone.endswith(f"{HURRIED:07d}")]
     others = {phone: said for phone, said in told.items() if phone not in hurried}
     asleep = [at for said in others.values() for at, _ in said if not 7 <= at.astimezone(CIVIL_ZONE).hour < 21]
     most = max((_most_in_a_day([at for at, _ in said]) for said in others.values()), default=0)

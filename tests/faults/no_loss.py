@@ -26,13 +26,18 @@ STATES = """
     SELECT d.code, d.status, d.status_at FROM dossier d WHERE d.code LIKE 'H05.16-2610%'"""
 WAITING = "SELECT count(*) AS n FROM message WHERE state <= 20"
 # Acknowledged events that were news when they came, to somebody who did not refuse, and of which no notice was made.
+# No news is what comes after something newer, and a status that the dossier has already: an event that is sent again
+# after the next one leaves that one between two of the same status.
 UNTOLD = """
     SELECT count(*) AS n FROM dossier_event e JOIN dossier d ON d.id = e.dossier_id
      WHERE e.event_id = ANY ($1)
        AND NOT EXISTS (SELECT FROM message m WHERE m.dossier_id = e.dossier_id AND m.event_key = e.event_key)
        AND NOT EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = d.phone_digest)
        AND NOT EXISTS (SELECT FROM dossier_event n
-                        WHERE n.dossier_id = e.dossier_id AND n.at > e.at AND n.recorded_at < e.recorded_at)"""
+                        WHERE n.dossier_id = e.dossier_id AND n.at > e.at AND n.recorded_at < e.recorded_at)
+       AND e.status IS DISTINCT FROM (SELECT p.status FROM dossier_event p
+                                       WHERE p.dossier_id = e.dossier_id AND p.at < e.at
+                                         AND p.recorded_at < e.recorded_at ORDER BY p.at DESC LIMIT 1)"""
 # By state; 61 is superseded: a newer notice of the same dossier went out instead.
 MESSAGES = "SELECT id, state FROM message"
 TWO_NOTICES = """

@@ -14,13 +14,14 @@ from cache import turns
 from channels import chat_pace
 from channels.agency_api import callbacks_address
 from channels.sms import traffic
+from channels.web import front_door
 from domain.message import Lane
 from lookup import ingest, newest
 from notifications import claims, dispatcher, outage, outbox, pace, reports, retries, settlement, timing
 from notifications.callbacks import claims as callback_claims
 from notifications.callbacks import courier
 from notifications.callbacks import retries as callback_retries
-from service import roles
+from service import front, roles
 from tests.faults.conditions import defaults_of
 
 A_LOT = 1_000_000
@@ -59,6 +60,25 @@ def no_grace() -> None:
         return asyncio.Event()
 
     roles._stop_on_signals = abrupt
+
+
+def kept_connections_cut() -> None:
+    """G11: a connection that is silent when the process is told to stop is closed at once."""
+    last_calls = front_door.FrontDoor.last_calls
+
+    async def none(self: Any, _seconds: float) -> int:
+        return await last_calls(self, 0.0)
+
+    setattr(front_door.FrontDoor, "last_calls", none)
+
+
+def nobody_told_to_leave() -> None:
+    """G11: answers do not say that their connection closes."""
+
+    async def silent(_self: Any) -> None:
+        pass
+
+    setattr(front.Front, "last_calls", silent)
 
 
 def lease_by_own_clock() -> None:
@@ -247,6 +267,8 @@ NOTIFICATION_MUTANTS: dict[str, Callable[[], None]] = {
         poison_for_ever,
         suspects_among_others,
         no_grace,
+        kept_connections_cut,
+        nobody_told_to_leave,
         lease_by_own_clock,
         hears_nothing,
         one_lane,

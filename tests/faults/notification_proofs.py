@@ -30,7 +30,7 @@ NOTIFICATION_PROOFS: dict[str, tuple[Proof, Proof, Proof, tuple[str, ...]]] = {
         partial(replaced_in_use, rounds=1, rate=60),
         partial(replaced_in_use, rounds=3, rate=150),
         partial(replaced_in_use, rounds=5, rate=300),
-        ("no_grace",),
+        ("no_grace", "kept_connections_cut", "nobody_told_to_leave"),
     ),
     "G04": (
         partial(handed_over_soon, seconds=8, rate=120),

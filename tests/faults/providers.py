@@ -48,7 +48,7 @@ async def storm(*, messages: int, seconds: float, mutant: str = NO_MUTANT) -> Ev
         await _followed(rig, callers, codes[messages : messages + 20], evidence)
         gateway = rig.gateway
         gateway.by_wire["kannel"] = Faults(too_many=1, retry_after=RETRY_AFTER)
-        await producer.push("events", [event(code, 0) for code in codes[:messages]])
+        await producer.one_each(codes[:messages])
         await asyncio.sleep(2 * RETRY_AFTER + 1)
         asked = defaultdict(list)
         for call in gateway.calls:
@@ -62,7 +62,7 @@ async def storm(*, messages: int, seconds: float, mutant: str = NO_MUTANT) -> Ev
         gateway.by_wire["kannel"] = Faults(broken=1)
         gateway.calls.clear()
         began = time.monotonic()
-        await producer.push("events", [event(code, 0) for code in codes[messages : 2 * messages]])
+        await producer.one_each(codes[messages : 2 * messages])
         await asyncio.sleep(seconds)
         tries = [call.at - began for call in gateway.calls if call.wire == "kannel"]
         late = [at for at in tries if at > seconds / 3]
@@ -205,7 +205,7 @@ async def strange_receipts(*, messages: int, mutant: str = NO_MUTANT) -> Evidenc
         producer = Producer(rig)
         codes = await producer.dossiers(messages)
         rig.gateway.faults = Faults(receipts=True, copies=5, reversed_=True, missing=0.2, unknown=0.05, failed=0.1)
-        await producer.push("events", [event(code, 0) for code in codes])
+        await producer.one_each(codes)
         await sent_out(rig, evidence)
         seen = rig.gateway.seen
         await _quiet(rig)
@@ -261,7 +261,7 @@ async def telegram_limits(*, chats: int, each: int, mutant: str = NO_MUTANT) -> 
         await until(rig, WAITING, lambda n: n == 0, 120)
         rig.gateway.calls.clear()
         began = time.monotonic()
-        await producer.push("events", [event(code, 0) for code in codes])
+        await producer.one_each(codes)
         took = await until(rig, WAITING, lambda n: n == 0, 4.0 * chats * each / 25 + 60)
         calls = [call for call in rig.gateway.calls if call.wire == "telegram"]
         refused = sum(call.answer == "429" for call in calls)

@@ -65,8 +65,7 @@ async def urgent_first(*, bulk: int, seconds: float, line: float, mutant: str = 
     async with open_rig(mutant=mutant, webs=1, dispatchers=1, settings=settings) as rig, open_line() as http:
         producer, callers, asked, ids = Producer(rig), Callers(rig, http), dict[str, float](), count(1)
         codes = await producer.dossiers(bulk)
-        for start in range(0, bulk, 500):
-            await producer.push("events", [event(code, 0) for code in codes[start : start + 500]])
+        await producer.one_each(codes)
         number = 0
         began = time.monotonic()
         async with asyncio.TaskGroup() as calls:

@@ -1,8 +1,12 @@
 """Guards of offices, files and the edge taken away, one at a time."""
 
 from collections.abc import Callable
+from typing import Any
+
+import jinja2
 
 from database import pool
+from pages import rendering
 
 
 def tenant_of_the_session() -> None:
@@ -11,4 +15,20 @@ def tenant_of_the_session() -> None:
     pool.SET_TENANT = pool.SET_TENANT.replace("true", "false")
 
 
-SECURITY_MUTANTS: dict[str, Callable[[], None]] = {mutant.__name__: mutant for mutant in (tenant_of_the_session,)}
+def pages_not_escaped() -> None:
+    """G56: what a page shows stands in it as it was written."""
+    whole = jinja2.Environment
+
+    def trusting(**given: Any) -> Any:
+        return whole(**{**given, "autoescape": False})
+
+    setattr(rendering, "Environment", trusting)
+
+
+SECURITY_MUTANTS: dict[str, Callable[[], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        tenant_of_the_session,
+        pages_not_escaped,
+    )
+}
