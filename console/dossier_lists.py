@@ -1,14 +1,16 @@
-"""Dossiers of the officer's offices, found by what officers know: what changed last, a reference, a phone."""
+"""Dossiers of the officer's offices, found by what officers know: what changed last, a reference, a phone, a name."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from database.pool import SET_TENANT, Connection, Database, Role
 from domain.contact import ChannelName, Contact
 from domain.status import Status
+from domain.vietnamese import clean
 from lookup.deadlines import Punctuality, punctuality
 from lookup.sealing import Seal
 
@@ -40,6 +42,14 @@ BY_REFERENCE = """
             WHERE owner_agency = owner.agency_id AND reference = $2 ORDER BY id DESC LIMIT $3) AS d
      ORDER BY d.id DESC LIMIT $3"""
 BY_PHONE = "SELECT d.id FROM dossier d WHERE d.phone_digest = $1 AND NOT d.test ORDER BY d.id DESC LIMIT $2"
+# A stretch of numbers at a time, the newest first: the index has a filter for each few pages, a common name is in many.
+BY_NAME = """
+    SELECT d.id FROM dossier d
+     WHERE d.name_key = name_key($1::text) AND d.id > $2::bigint AND d.id <= $3::bigint AND NOT d.test
+     ORDER BY d.id DESC LIMIT $4"""
+# A plan for any stretch would read the stretch, not the filters.
+PLANNED_ANEW = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
+LAST = "SELECT coalesce(pg_sequence_last_value('dossier_id'::regclass), 0)"
 LINES = """
     SELECT d.id, d.code, d.status, d.status_at, d.received_at, d.due_at, d.finished_at, d.applicant_name, d.reference,
            o.name AS office, p.name AS procedure, p.sector
@@ -48,6 +58,8 @@ LINES = """
       LEFT JOIN procedure p ON p.id = d.procedure_id
      WHERE d.id = ANY ($1::bigint[])"""
 WALKED = 200_000  # ids
+STRETCH = 250_000  # ids looked through at a time for a name
+PATIENCE = 2.0  # seconds for all stretches
 SECTOR = "SELECT p.sector FROM procedure p WHERE p.code = $1"
 
 
@@ -68,10 +80,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of a list, and where the rest begins."""
+    """A part of a list, and where the rest begins. `cut`: older ones were not looked at."""
 
     lines: tuple[Line, ...]
     onward: tuple[datetime, int] | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +138,19 @@ class DossierLists:
         rows = await self._connection.fetch(BY_PHONE, digest, most)
         return Part(lines=await self._lines([row["id"] for row in rows]))
 
+    async def by_name(self, name: str, *, most: int = 50) -> Part:
+        """Those of an applicant by the whole name, accents or not; as it was typed first, then newest first."""
+        last: int = await self._connection.fetchval(LAST)
+        await self._connection.execute(PLANNED_ANEW)
+        until, found = monotonic() + PATIENCE, list[int]()
+        while last > 0 and len(found) < most and monotonic() < until:
+            rows = await self._connection.fetch(BY_NAME, name, last - STRETCH, last, most - len(found))
+            found += [row["id"] for row in rows]
+            last -= STRETCH
+        wanted = clean(name).casefold()
+        lines = sorted(await self._lines(found), key=lambda line: (line.applicant or "").casefold() != wanted)
+        return Part(lines=tuple(lines), cut=last > 0)
+
     async def within(self, procedure_code: str | None) -> bool:
         """Whether a dossier of this procedure is within the officer's sectors."""
         if self._sectors is None:
@@ -154,4 +180,4 @@ class DossierLists:
         )
 
 
-STATEMENTS = (LATEST, NEWEST, BY_REFERENCE, BY_PHONE, LINES, SECTOR)
+STATEMENTS = (LATEST, NEWEST, BY_REFERENCE, BY_PHONE, BY_NAME, PLANNED_ANEW, LAST, LINES, SECTOR)

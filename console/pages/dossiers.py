@@ -40,7 +40,7 @@ async def show(visit: Visit) -> web.Response:
 
 
 async def search(visit: Visit) -> web.Response:
-    """POST …/tim: by code, the agency's reference or a phone. Posted, because a phone must not stand in an address."""
+    """POST …/tim: by code, the agency's reference, a phone or a whole name. Posted: none belongs into an address."""
     typed = visit.form.get("q")[:120]
     if not typed:
         return visit.see(_URL)
@@ -56,6 +56,9 @@ async def search(visit: Visit) -> web.Response:
         part = await lists.by_reference(typed, most=_AT_ONCE)
         if not part.lines and phone:
             part = await lists.by_phone(phone, visit.means.seal, most=_AT_ONCE)
+        elif not part.lines and len(typed.split()) > 1 and not any(c.isdigit() for c in typed):
+            deed.facts["by"] = "name"
+            part = await lists.by_name(typed, most=_AT_ONCE)
         deed.facts["found"] = len(part.lines)
     return visit.render("dossiers.html", part=part, onward="", typed=typed, searched=True, mistakes={})
 
