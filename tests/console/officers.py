@@ -8,13 +8,9 @@ from datetime import date
 from html import unescape
 from pathlib import Path
 
-from aiohttp import ClientResponse, ClientSession, CookieJar, web
+from aiohttp import ClientResponse, ClientSession, CookieJar
 from aiohttp.test_utils import TestServer, unused_port
-from prometheus_client import CollectorRegistry
 
-from cache.limits import Limit
-from channels.web.access_log import AccessLog
-from channels.web.duties import Duties
 from console.accounts import create_account, give_role
 from console.console import Console
 from console.elsewhere import ElsewhereSettings
@@ -26,6 +22,7 @@ from pages.visitors import Visitors
 from service.console import PACKAGE, open_console
 from service.settings import Environment, Settings
 from service.wiring import Core
+from tests.channels.web.on_duty import OnDuty
 
 PASSWORD = "mưa rào tháng sáu"
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -154,20 +151,9 @@ async def open_house(
     assets, visitors = Assets((PACKAGE,)), Visitors(core.seal)
     http = ClientSession()
     console = open_console(settings, core, assets=assets, visitors=visitors, http=http, elsewhere=elsewhere)
-    written = bytearray()
-    log, app = AccessLog(written.extend), web.Application()
-    Duties(
-        visitors=visitors,
-        limits=core.limits,
-        lookup_limit=Limit.parse("lookup", "off"),
-        limited=frozenset(),
-        log=log,
-        registry=CollectorRegistry(),
-        secure=False,
-        problem_page=console.problem,
-    ).install(app)
-    app.add_routes([*assets.routes(), *console.routes()])
-    server = TestServer(app, port=port)
+    duty = OnDuty(limits=core.limits, visitors=visitors, problem_page=console.problem)
+    duty.app.add_routes([*assets.routes(), *console.routes()])
+    server = TestServer(duty.app, port=port)
     await server.start_server()
     house = House(core=core, console=console, url=url)
     yield house
@@ -175,4 +161,4 @@ async def open_house(
         await browser.http.close()
     await server.close()
     await http.close()
-    await log.close()
+    await duty.log.close()

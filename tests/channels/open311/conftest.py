@@ -8,20 +8,16 @@ from xml.etree import ElementTree as ET
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client import CollectorRegistry
 
-from cache.limits import Limit
-from channels.web.access_log import AccessLog
-from channels.web.duties import Duties
 from database.pool import Role
 from feedback_intake.published import Reading
 from lookup.api_keys import KeyKind, create_key
-from pages.problems import Problem
 from pages.visitors import Visitors
 from service.feedback import FeedbackService
 from service.register import open311
 from service.settings import Settings
 from service.wiring import Core
+from tests.channels.web.on_duty import OnDuty
 from tests.feedback_intake.desk import HERE, CaseDesk
 from tests.feedback_intake.test_register import answered, filed, publish
 
@@ -70,30 +66,16 @@ class Reports:
         await publish(self.desk, await answered(self.desk, (await filed(self.desk)).case_id))
 
 
-def _no_page(_request: web.Request, problem: Problem) -> web.Response:
-    return web.Response(status=problem.status, text=problem.message)
-
-
 @pytest.fixture
 async def reports(core: Core) -> AsyncIterator[Reports]:
     """The service on an empty store."""
-    visitors, written, app = Visitors(core.seal), bytearray(), web.Application()
-    log = AccessLog(written.extend)
-    Duties(
-        visitors=visitors,
-        limits=core.limits,
-        lookup_limit=Limit.parse("lookup", "off"),
-        limited=frozenset(),
-        log=log,
-        registry=CollectorRegistry(),
-        secure=False,
-        problem_page=_no_page,
-    ).install(app)
-    app.add_routes(
+    visitors = Visitors(core.seal)
+    duty = OnDuty(limits=core.limits, visitors=visitors)
+    duty.app.add_routes(
         open311(core, FeedbackService.of(core, Settings()), Reading(core.database), visitors=visitors, url=URL).routes()
     )
-    client: Client = TestClient(TestServer(app))
+    client: Client = TestClient(TestServer(duty.app))
     await client.start_server()
     yield Reports(client=client, core=core, desk=CaseDesk(database=core.database, seal=core.seal))
     await client.close()
-    await log.close()
+    await duty.log.close()

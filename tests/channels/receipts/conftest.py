@@ -2,22 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client import CollectorRegistry
 
-from cache.limits import Limit
 from channels.guesses import GuardedDesk
 from channels.receipts.pages import LIMITED_ROUTES, ReceiptPages
 from channels.receipts.printing import Printing, Wanted
 from channels.receipts.slip import Slip
-from channels.web.access_log import AccessLog
-from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from domain.civil_time import utc_now
 from domain.status import Status
@@ -28,6 +24,7 @@ from pages.rendering import Pages
 from pages.visitors import Visitors
 from service.wiring import Core
 from tests.channels.receipts.sample_slips import CODE, DUE, FEW_WAYS, ISSUED
+from tests.channels.web.on_duty import OnDuty
 
 PACKAGES = ("channels.web", "channels.receipts")
 OTHER = "H05.16-261102-0002"
@@ -42,8 +39,7 @@ class Counter:
     client: Client
     tenant: Tenant
     receipts: Receipts
-    log: AccessLog
-    written: bytearray = field(default_factory=bytearray)
+    duty: OnDuty
 
     async def slip(self, code: str = CODE, *, specimen: bool = False) -> Slip:
         """What is handed over the counter now."""
@@ -57,8 +53,8 @@ class Counter:
 
     async def logged(self) -> list[dict[str, Any]]:
         """The access log so far."""
-        await self.log.close()
-        return [json.loads(line) for line in self.written.splitlines()]
+        await self.duty.log.close()
+        return [json.loads(line) for line in self.duty.written.splitlines()]
 
 
 OpenCounter = Callable[..., Awaitable[Counter]]
@@ -89,7 +85,7 @@ async def open_counter(core: Core) -> AsyncIterator[OpenCounter]:
                 for code in (CODE, OTHER)
             ],
         )
-        written, assets, visitors = bytearray(), Assets(PACKAGES), Visitors(core.seal)
+        assets, visitors = Assets(PACKAGES), Visitors(core.seal)
         rendering = Pages(assets=assets, secure=False, packages=PACKAGES)
         pages = WebPages(
             pages=rendering,
@@ -100,27 +96,18 @@ async def open_counter(core: Core) -> AsyncIterator[OpenCounter]:
             sms_number=None,
         )
         slips = ReceiptPages(pages=rendering, desk=core.desk, keys=core.receipts, registry=core.registry, ways=FEW_WAYS)
-        log, app = AccessLog(written.extend), web.Application()
-        Duties(
-            visitors=visitors,
-            limits=core.limits,
-            lookup_limit=Limit.parse("lookup", limit),
-            limited=LIMITED_ROUTES,
-            log=log,
-            registry=CollectorRegistry(),
-            secure=False,
-            problem_page=pages.problem,
-        ).install(app)
-        app.add_routes([*pages.routes(), *slips.routes()])
-        client: Client = TestClient(TestServer(app))
+        duty = OnDuty(
+            limits=core.limits, visitors=visitors, problem_page=pages.problem, lookups=limit, limited=LIMITED_ROUTES
+        )
+        duty.app.add_routes([*pages.routes(), *slips.routes()])
+        client: Client = TestClient(TestServer(duty.app))
         await client.start_server()
         counter = Counter(
             core=core,
             client=client,
             tenant=tenant,
             receipts=Receipts(core.database, core.seal),
-            log=log,
-            written=written,
+            duty=duty,
         )
         opened.append((pages, counter))
         return counter
@@ -129,7 +116,7 @@ async def open_counter(core: Core) -> AsyncIterator[OpenCounter]:
     for pages, counter in opened:
         await pages.close()
         await counter.client.close()
-        await counter.log.close()
+        await counter.duty.log.close()
 
 
 @pytest.fixture

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client import CollectorRegistry
 
-from cache.limits import Limit
 from channels.feedback_api import FeedbackLookup
 from channels.guesses import GuardedDesk
 from channels.public_api import PublicLookup
 from channels.simulator.gateway import SimulatedGateway
-from channels.web.access_log import AccessLog
 from channels.web.chat.channel import WebChat
-from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from channels.web.seen import SeenOnPages
 from channels.web.widget.script import Widget
@@ -33,6 +29,7 @@ from service.feedback import FeedbackService
 from service.settings import Settings
 from service.wiring import Core
 from tests.channels.story import OUR_NUMBER, Citizen, Line, Office, make_inbox, running
+from tests.channels.web.on_duty import OnDuty
 
 Client = TestClient[web.Request, web.Application]
 
@@ -66,7 +63,7 @@ async def open_corner(
     core: Core, *, secure: bool = False, origins: str = "", push: WebPushChannel | None = None
 ) -> AsyncIterator[Corner]:
     """The pages in front of the whole service, an SMS line and the web chat among its channels, and `push` if given."""
-    inbox, written = make_inbox(core), bytearray()
+    inbox = make_inbox(core)
     gateway = SimulatedGateway(heard=inbox.heard, reports=Reports(core.database), number=OUR_NUMBER)
     packages = ("channels.web", *PACKAGES, *([WEB_PUSH_PAGES] if push else []))
     more = {"push": push.tickets} if push else {}
@@ -96,17 +93,8 @@ async def open_corner(
         numbers=corner.numbers,
         seen=SeenOnPages(core.database, core.seal),
     )
-    log, app = AccessLog(written.extend), web.Application()
-    Duties(
-        visitors=visitors,
-        limits=core.limits,
-        lookup_limit=Limit.parse("lookup", "off"),
-        limited=frozenset(),
-        log=log,
-        registry=CollectorRegistry(),
-        secure=secure,
-        problem_page=citizens.problem,
-    ).install(app)
+    duty = OnDuty(limits=core.limits, visitors=visitors, problem_page=citizens.problem, secure=secure)
+    app = duty.app
     corner.install(app)
     app.add_routes([*citizens.routes(), *corner.routes()])
     lookup = PublicLookup(
@@ -125,9 +113,9 @@ async def open_corner(
         client: Client = TestClient(TestServer(app))
         await client.start_server()
         line = Line(core=core, inbox=inbox, gateway=gateway, office=Office(core))
-        yield Corner(client=client, line=line, pages=corner, written=written)
+        yield Corner(client=client, line=line, pages=corner, written=duty.written)
         await corner.close()
         await citizens.close()
         await client.close()
-        await log.close()
+        await duty.log.close()
     await gateway.close()

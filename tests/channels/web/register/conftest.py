@@ -7,12 +7,8 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client import CollectorRegistry
 
-from cache.limits import Limit
 from channels.guesses import GuardedDesk
-from channels.web.access_log import AccessLog
-from channels.web.duties import Duties
 from channels.web.pages import WebPages
 from database.pool import Role
 from feedback_intake.published import Reading
@@ -22,6 +18,7 @@ from pages.rendering import Pages
 from pages.visitors import Visitors
 from service.register import PACKAGE, register_pages
 from service.wiring import Core
+from tests.channels.web.on_duty import OnDuty
 from tests.feedback_intake.desk import CaseDesk
 from tests.feedback_intake.test_register import answered, filed, publish
 
@@ -67,25 +64,14 @@ async def open_register(core: Core) -> AsyncIterator[RegisterSite]:
     home = WebPages(
         pages=rendering, assets=assets, desk=desk, watch=core.dossiers.watch, visitors=visitors, sms_number=None
     )
-    written = bytearray()
-    log, app = AccessLog(written.extend), web.Application()
-    Duties(
-        visitors=visitors,
-        limits=core.limits,
-        lookup_limit=Limit.parse("lookup", "off"),
-        limited=frozenset(),
-        log=log,
-        registry=CollectorRegistry(),
-        secure=False,
-        problem_page=home.problem,
-    ).install(app)
-    app.add_routes([*home.routes(), *register_pages(core, rendering, Reading(core.database), url=URL).routes()])
-    client: Client = TestClient(TestServer(app))
+    duty = OnDuty(limits=core.limits, visitors=visitors, problem_page=home.problem)
+    duty.app.add_routes([*home.routes(), *register_pages(core, rendering, Reading(core.database), url=URL).routes()])
+    client: Client = TestClient(TestServer(duty.app))
     await client.start_server()
     yield RegisterSite(client=client, core=core, desk=CaseDesk(database=core.database, seal=core.seal))
     await home.close()
     await client.close()
-    await log.close()
+    await duty.log.close()
 
 
 @pytest.fixture
