@@ -1,17 +1,21 @@
 """Files people send with feedback: what they are is told by their content, and they are made harmless or refused.
 
 Pictures are painted anew, smaller, without what cameras write into them; one that shows the QR code of a citizen's
-identity card is refused (NĐ 356/2025 Đ4.1: sensitive data). Nothing that packs other things is taken, and nothing is
-unpacked before its size is known (guarantee G59).
+identity card is refused (NĐ 356/2025 Đ4.1: sensitive data). Documents and recordings lose what says who made them,
+where and with what (`feedback_intake.cleaning`). Nothing that packs other things is taken, and nothing is unpacked
+before its size is known, or in this process (guarantee G59).
 """
 
 import asyncio
 import hashlib
 import re
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 
 import structlog
 
@@ -25,6 +29,8 @@ MOST_PIXELS_JPEG = 50_000_000  # a plain JPEG is unpacked smaller at once
 SIDE = 2_560  # pixels; what is kept is no larger
 MOST_SCANS = 64  # of a JPEG: each is a pass over the whole picture
 QUALITY = 82
+MOST_SECONDS = 15.0  # for cleaning one document or recording
+_CLEANER = Path(__file__).with_name("cleaning.py")
 
 # One at a time: unpacking takes tenths of a second of a core, and memory.
 _PAINTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="attachment")
@@ -79,6 +85,8 @@ async def attachment(name: str, content: bytes, *, scan: Scan | None = None) -> 
     if kind.startswith("image/"):
         content = await asyncio.get_running_loop().run_in_executor(_PAINTER, _painted, content)
         kind, ending = "image/jpeg", "jpg"
+    else:
+        content = await asyncio.get_running_loop().run_in_executor(_PAINTER, _cleaned, kind, content)
     return Attachment(name=_name(name, ending), content_type=kind, content=content)
 
 
@@ -143,6 +151,21 @@ def _painted(content: bytes) -> bytes:
     out = BytesIO()
     flat.save(out, "JPEG", quality=QUALITY, optimize=False)
     return out.getvalue()
+
+
+def _cleaned(kind: str, content: bytes) -> bytes:
+    """The document or recording with what is seen and heard alone. Raises `Unwanted`."""
+    try:
+        # A file of ours, and a kind of our own: neither comes from outside. -I: nothing but what is installed is run.
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-I", _CLEANER, kind], input=content, capture_output=True, timeout=MOST_SECONDS, check=True
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        log.info("file cannot be cleaned", kind=kind, error=type(error).__qualname__)
+        raise Unwanted("unreadable") from None
+    if len(done.stdout) > LARGEST:
+        raise Unwanted("too_large")
+    return done.stdout
 
 
 def _check_size(pixels: int, most: int) -> None:

@@ -14,6 +14,7 @@ from service.settings import Settings
 from tests.browser.conftest import OpenPage, looks_right
 from tests.channels.story import CODE, PHONE
 from tests.channels.web.corner import Corner
+from tests.feedback_intake.test_attachments import PDF
 
 TEXT = "Tôi nộp hồ sơ khai sinh từ ngày 2/11, hẹn ba lần mà chưa có kết quả. Xin cho biết bao giờ xong."
 LONG = "Nguyễnphúctônnữthịhoànganhvôcùngdài" * 5
@@ -74,7 +75,7 @@ async def test_it_looks_right(open_window: OpenPage, corner: Corner, width: int,
     await looks_right(page)
     await page.fill("#text", "Tôi khiếu nại quyết định số 12 của ủy ban về đất của tôi")
     document = tmp_path / f"{LONG}.pdf"
-    document.write_bytes(b"%PDF-1.7")
+    document.write_bytes(PDF)
     await page.set_input_files("#files", document)
     await page.click(".send button[value=send]")
     await expect(page.locator("input[name=sure]")).to_have_value("complaint")

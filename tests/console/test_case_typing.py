@@ -17,6 +17,7 @@ from database.pool import Role
 from tests.console.cases import APPROVER, CLERK, HANDLER, HEAD, Counter, case, send
 from tests.console.officers import Browser, House
 from tests.feedback_intake.desk import ELSEWHERE, CaseDesk
+from tests.feedback_intake.test_attachments import PDF
 
 SHEET = {
     "source": "letter",
@@ -100,7 +101,7 @@ async def test_a_scan_is_kept_sealed_and_served_harmless(counter: Counter) -> No
     await clerk.get("/console/ghi-nhan")
     await send(clerk, "/console/ghi-nhan", **SHEET)
     row = (await filed_in(counter))[0]
-    pdf = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF"
+    pdf = PDF
     for name, content, status in (("Thư của bà Bích.pdf", pdf, 200), ("x.pdf", b"MZ\x90\x00", 422)):
         answer = await upload(clerk, f"/console/ghi-nhan/{row['id']}/ban-quet", name, content)
         assert answer == status
