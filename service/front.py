@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import ClientSession, web
@@ -16,7 +17,7 @@ from channels.channel import Heard
 from channels.code_route import BY_CODE
 from channels.email.channel import EmailChannel
 from channels.email.stopping import PACKAGE as LETTERS
-from channels.email.stopping import StopPages
+from channels.email.stopping import StopLinks, StopPages
 from channels.feedback_api import FeedbackLookup
 from channels.guesses import GuardedDesk
 from channels.open_channels import OpenChannels
@@ -81,27 +82,11 @@ class Front:
         self._core = core
         self._channels = channels
         self._secure = settings.url.startswith("https://")
-        texts_simulated = simulated is not None and ChannelName.SMS in simulated.gateways
-        sends_sms = texts_simulated or ChannelName.SMS in channels.senders()
-        sms_number = settings.sms_number or (SIMULATED_NUMBER if texts_simulated else None)
-        packages: tuple[str, ...] = ("channels.web", *PACKAGES, RECEIPTS, REGISTER, "channels.agency_api")
-        if simulated is not None:
-            packages = (*packages, "channels.simulator")
-        push = next((one.tickets for one in channels.channels if isinstance(one, WebPushChannel)), None)
-        if push is not None:
-            packages = (*packages, WEB_PUSH)
-        letters = next((one.links for one in channels.channels if isinstance(one, EmailChannel)), None)
-        if letters is not None:
-            packages = (*packages, LETTERS)
-        assets = Assets((*packages, CONSOLE))
-        pages = Pages(
-            assets=assets,
-            secure=self._secure,
-            packages=packages,
-            offers=offers(sends_sms=sends_sms),
-            more={"push": push} if push else {},
+        frame = _frame(settings, channels, simulated)
+        pages, sms_number = frame.pages, frame.sms_number
+        self._stops = (
+            StopPages(frame.letters, database=core.database, seal=core.seal, pages=pages) if frame.letters else None
         )
-        self._stops = StopPages(letters, database=core.database, seal=core.seal, pages=pages) if letters else None
         self._visitors = Visitors(core.seal, _proxies(settings))
         self._corner = CitizensCorner(
             core,
@@ -113,11 +98,11 @@ class Front:
             widget=_widget(settings),
             url=settings.url,
             sms_number=sms_number,
-            sends_sms=sends_sms,
+            sends_sms=frame.sends_sms,
         )
         self._pages = WebPages(
             pages=pages,
-            assets=assets,
+            assets=frame.assets,
             desk=desk,
             visitors=self._visitors,
             watch=core.dossiers.watch,
@@ -129,7 +114,7 @@ class Front:
         self._slips = receipt_pages(core, pages, ways)
         self._register = PublicRegister(core, pages, feedback=feedback, visitors=self._visitors, url=settings.url)
         self._console = open_console(
-            settings, core, assets=assets, visitors=self._visitors, http=http, elsewhere=elsewhere
+            settings, core, assets=frame.assets, visitors=self._visitors, http=http, elsewhere=elsewhere
         )
         self._agencies = self._agency_api(pages, ways, one_by_one)
         self._lookup = PublicLookup(
@@ -236,6 +221,42 @@ class Front:
     def _problem(self, request: web.Request, problem: Problem) -> web.Response:
         """The page that says what went wrong, in the frame of the pages around it."""
         return (self._console if self._console.owns(request.path) else self._pages).problem(request, problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """What all pages are made with, and what the open channels let them offer."""
+
+    assets: Assets
+    pages: Pages
+    sms_number: str | None
+    sends_sms: bool
+    letters: StopLinks | None
+
+
+def _frame(settings: Settings, channels: OpenChannels, simulated: Handsets | None) -> _Frame:
+    texts_simulated = simulated is not None and ChannelName.SMS in simulated.gateways
+    sends_sms = texts_simulated or ChannelName.SMS in channels.senders()
+    push = next((one.tickets for one in channels.channels if isinstance(one, WebPushChannel)), None)
+    letters = next((one.links for one in channels.channels if isinstance(one, EmailChannel)), None)
+    packages = ["channels.web", *PACKAGES, RECEIPTS, REGISTER, "channels.agency_api"]
+    packages += ["channels.simulator"] * (simulated is not None)
+    packages += [WEB_PUSH] * (push is not None)
+    packages += [LETTERS] * (letters is not None)
+    assets = Assets((*packages, CONSOLE))
+    return _Frame(
+        assets=assets,
+        pages=Pages(
+            assets=assets,
+            secure=settings.url.startswith("https://"),
+            packages=packages,
+            offers=offers(sends_sms=sends_sms),
+            more={"push": push} if push else {},
+        ),
+        sms_number=settings.sms_number or (SIMULATED_NUMBER if texts_simulated else None),
+        sends_sms=sends_sms,
+        letters=letters,
+    )
 
 
 def _write_log(lines: bytes) -> None:
