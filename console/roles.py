@@ -25,6 +25,7 @@ class Ability(StrEnum):
 
     DOSSIERS_VIEW = "dossiers.view"
     DOSSIERS_ENTER = "dossiers.enter"
+    DOSSIERS_FIGURES = "dossiers.figures"
     APOLOGIES_CONFIRM = "apologies.confirm"
     FEEDBACK_VIEW = "feedback.view"
     FEEDBACK_RECEIVE = "feedback.receive"
@@ -57,10 +58,12 @@ ALLOWS: Mapping[OfficerRole, frozenset[Ability]] = MappingProxyType(
         ),
         OfficerRole.HEAD: frozenset(
             {_A.DOSSIERS_VIEW, _A.APOLOGIES_CONFIRM, _A.FEEDBACK_HANDLE, _A.FEEDBACK_APPROVE, _A.REFERENCE_VIEW}
-            | {_A.FEEDBACK_VIEW, _A.FEEDBACK_FIGURES, _A.FEEDBACK_TERMS, _A.OPERATION_VIEW, _A.EXPORT},
+            | {_A.FEEDBACK_VIEW, _A.FEEDBACK_FIGURES, _A.FEEDBACK_TERMS, _A.OPERATION_VIEW, _A.EXPORT}
+            | {_A.DOSSIERS_FIGURES},
         ),
         OfficerRole.CONTROLLER: frozenset(
             {_A.DOSSIERS_VIEW, _A.FEEDBACK_VIEW, _A.FEEDBACK_OVERSEE, _A.FEEDBACK_FIGURES, _A.REFERENCE_VIEW, _A.EXPORT}
+            | {_A.DOSSIERS_FIGURES}
         ),
         OfficerRole.OPERATOR: frozenset(
             {_A.OPERATION_VIEW, _A.OPERATION_REPLAY, _A.WORDS_MAP, _A.CALENDAR_EDIT, _A.NOTICES_EDIT}

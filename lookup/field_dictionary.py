@@ -1,4 +1,4 @@
-"""The one dictionary of what is written of a dossier: files, the e-form and a pasted table take their fields from here.
+"""The one dictionary of what offices write of dossiers: files, the e-form, a pasted table and totals of a day.
 
 `spellings` are the headers that offices' own lists have for a field, compared without accents and case; the first is
 its name on paper (TT 01/2018/TT-VPCP, form 01, and the portal's messages).
@@ -92,4 +92,46 @@ FIELDS: tuple[DossierField, ...] = (
     DossierField(name="delivered_at", kind=FieldKind.TIME, spellings=("ngày trả", "ngày trả kết quả", "ngaytra")),
     DossierField(name="asked_of_applicant", kind=FieldKind.LONG, spellings=("yêu cầu bổ sung", "nội dung bổ sung")),
     DossierField(name="note", kind=FieldKind.LONG, spellings=("ghi chú", "ghichu")),
+)
+
+
+class TotalGroup(StrEnum):
+    """Which part of a day's work a total counts; the groups of the reports on handling (NĐ 118/2025, domain 4.2)."""
+
+    RECEIVED = "received"  # by filing channel
+    FINISHED = "finished"  # against the due date; days are compared, not times
+    ENDED = "ended"  # without a result: in no rate of lateness
+    OPEN = "open"  # at the end of the day: a state, never added up over days
+    CAUSES = "causes"  # of those finished late: they add up to them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotalField:
+    """One number that an office without a system writes down each day."""
+
+    name: str
+    group: TotalGroup
+
+
+# The causes are our own list: no form that prescribes one was found.
+TOTALS: tuple[TotalField, ...] = (
+    TotalField(name="received_in_person", group=TotalGroup.RECEIVED),
+    TotalField(name="received_online", group=TotalGroup.RECEIVED),
+    TotalField(name="received_by_post", group=TotalGroup.RECEIVED),
+    TotalField(name="finished_early", group=TotalGroup.FINISHED),
+    TotalField(name="finished_on_time", group=TotalGroup.FINISHED),
+    TotalField(name="finished_late", group=TotalGroup.FINISHED),
+    TotalField(name="refused", group=TotalGroup.ENDED),
+    TotalField(name="withdrawn", group=TotalGroup.ENDED),
+    TotalField(name="stopped", group=TotalGroup.ENDED),
+    TotalField(name="open_in_time", group=TotalGroup.OPEN),
+    TotalField(name="open_late", group=TotalGroup.OPEN),
+    TotalField(name="open_waiting", group=TotalGroup.OPEN),  # for the applicant: papers or fees
+    TotalField(name="late_other_office", group=TotalGroup.CAUSES),
+    TotalField(name="late_staff", group=TotalGroup.CAUSES),
+    TotalField(name="late_verification", group=TotalGroup.CAUSES),
+    TotalField(name="late_rules", group=TotalGroup.CAUSES),
+    TotalField(name="late_equipment", group=TotalGroup.CAUSES),
+    TotalField(name="late_disaster", group=TotalGroup.CAUSES),
+    TotalField(name="late_other", group=TotalGroup.CAUSES),
 )

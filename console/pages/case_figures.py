@@ -1,27 +1,22 @@
 """Figures of a unit for its head: received, answered, on time, late, reopened; per officer, per day; to take along."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
-from functools import partial
 
 from aiohttp import web
 
-from console.feedback import reader_of
-from console.offices import office_typed, within_reach
+from console.exports import check_may_export, format_of, named, patient, send_table
 from console.page import Group, Page
+from console.periods import offices_offered, offices_typed, period_typed
 from console.roles import Ability, OfficerRole
-from console.tables import MOST_XLSX, Cell, send_csv, send_xlsx
+from console.tables import Cell
 from console.visit import HOME, Visit
 from database.pool import Connection
 from domain.civil_time import civil_day
-from domain.errors import Invalid, NotFound
-from feedback_intake.caseload import MOST_DAYS, Period, case_rows, contentment, daily_totals, officer_loads, totals
+from feedback_intake.caseload import Period, case_rows, contentment, daily_totals, officer_loads, totals
 from feedback_intake.cases import confidential_too
 from feedback_intake.rates import FEWEST
-from feedback_intake.typed import day_typed
 
 URL = f"{HOME}/so-lieu-phan-anh"
-_MOST_OFFICES = 200
 _COLUMNS = (
     "number",
     "kind",
@@ -45,21 +40,18 @@ async def show(visit: Visit) -> web.Response:
 
 async def export(visit: Visit) -> web.StreamResponse:
     """POST …/xuat: the cases of the time as a table, after a fresh proof; the record says so."""
+    check_may_export(visit)
     form = visit.form
-    if not visit.officer.may(Ability.EXPORT):
-        raise NotFound("There is nothing at this address.")
-    period, mistakes = _period(visit, form.get("tu"), form.get("den"))
-    office, faults = _office(visit, form.get("agency"))
+    period, mistakes = period_typed(visit, form.get("tu"), form.get("den"))
+    offices, faults = offices_typed(visit, form.get("agency"))
     if mistakes or faults:
         return await _page(visit, form.get("tu"), form.get("den"), form.get("agency"))
-    kind = "xlsx" if form.get("format") == "xlsx" else "csv"
-    await visit.note("feedback.export", first=period.first.isoformat(), last=period.last.isoformat(), format=kind)
+    facts = {"first": period.first.isoformat(), "last": period.last.isoformat(), "format": format_of(visit)}
+    await visit.note("feedback.export", **facts)
     head = [visit.say(f"figures.column.{name}") for name in _COLUMNS]
-    name = f"phan-anh-{period.first:%Y%m%d}-{period.last:%Y%m%d}"
-    cut = visit.say("figures.export.cut", most=f"{MOST_XLSX:,}")
-    send = partial(send_xlsx, cut=cut) if kind == "xlsx" else send_csv
     async with visit.reading() as connection:
-        return await send(visit.request, name, head, _rows(visit, connection, _offices(visit, office), period))
+        await patient(connection)
+        return await send_table(visit, named("phan-anh", period), head, _rows(visit, connection, offices, period))
 
 
 async def _rows(
@@ -86,15 +78,14 @@ async def _rows(
 
 
 async def _page(visit: Visit, first: str, last: str, agency: str) -> web.Response:
-    period, mistakes = _period(visit, first, last)
-    office, faults = _office(visit, agency)
-    offices, today = _offices(visit, office), civil_day(visit.means.clock())
+    period, mistakes = period_typed(visit, first, last)
+    offices, faults = offices_typed(visit, agency)
+    today = civil_day(visit.means.clock())
     async with visit.reading() as connection, confidential_too(connection):  # sums of all
         sums = await totals(connection, offices, period, today)
         loads = await officer_loads(connection, offices, period, today)
         days = await daily_totals(connection, offices, period)
         content, control = await contentment(connection, offices, period)
-    choices = within_reach(visit)
     mistakes |= faults
     return visit.render(
         "case_figures.html",
@@ -110,38 +101,9 @@ async def _page(visit: Visit, first: str, last: str, agency: str) -> web.Respons
         fewest=FEWEST,
         most=max((max(one.received, one.answered) for one in days), default=1),
         percent=round(100 * sums.on_time / sums.answered) if sums.answered else None,
-        offices=[(one.code, one.name) for one in choices] if 1 < len(choices) <= _MOST_OFFICES else [],
+        offices=offices_offered(visit),
         may_export=visit.officer.may(Ability.EXPORT),
     )
-
-
-def _period(visit: Visit, first: str, last: str) -> tuple[Period, dict[str, str]]:
-    today = civil_day(visit.means.clock())
-    usual = Period(first=today - timedelta(days=29), last=today)
-    begins, ends = day_typed(first) if first else usual.first, day_typed(last) if last else usual.last
-    mistakes = {}
-    if begins is None:
-        mistakes["tu"] = visit.say("typing.mistake.date")
-    if ends is None:
-        mistakes["den"] = visit.say("typing.mistake.date")
-    if begins is None or ends is None:
-        return usual, mistakes
-    if ends < begins or (ends - begins).days >= MOST_DAYS or not 2000 < begins.year < 2200 or ends.year > 2200:
-        return usual, {"den": visit.say("figures.mistake.period", days=MOST_DAYS)}
-    return Period(first=begins, last=ends), mistakes
-
-
-def _office(visit: Visit, typed: str) -> tuple[int | None, dict[str, str]]:
-    if not typed:
-        return None, {}
-    try:
-        return office_typed(visit, typed).agency_id, {}
-    except Invalid as fault:
-        return None, {"agency": visit.say(fault.message)}
-
-
-def _offices(visit: Visit, office: int | None) -> tuple[int, ...]:
-    return reader_of(visit, office=office).offices
 
 
 PAGE = Page(

@@ -43,6 +43,7 @@ FAMILIES = (
     "published.what.",
     "templates.mistake.",
     "term.",
+    "total.",
     "typing.mistake.",
     "typing.scan.",
     "urgent.",

@@ -1,0 +1,48 @@
+"""A stretch of days and an office, as forms of figures and exports ask for them."""
+
+from datetime import timedelta
+
+from console.feedback import reader_of
+from console.offices import office_typed, within_reach
+from console.visit import Visit
+from domain.civil_time import civil_day
+from domain.errors import Invalid
+from feedback_intake.caseload import MOST_DAYS, Period
+from feedback_intake.typed import day_typed
+
+USUAL_DAYS = 30
+_MOST_OFFICES = 200  # in a choice
+
+
+def period_typed(visit: Visit, first: str, last: str) -> tuple[Period, dict[str, str]]:
+    """The days that were typed, by default the last thirty; with what is wrong with `tu` and `den`."""
+    today = civil_day(visit.means.clock())
+    usual = Period(first=today - timedelta(days=USUAL_DAYS - 1), last=today)
+    begins, ends = day_typed(first) if first else usual.first, day_typed(last) if last else usual.last
+    mistakes = {}
+    if begins is None:
+        mistakes["tu"] = visit.say("typing.mistake.date")
+    if ends is None:
+        mistakes["den"] = visit.say("typing.mistake.date")
+    if begins is None or ends is None:
+        return usual, mistakes
+    if ends < begins or (ends - begins).days >= MOST_DAYS or not 2000 < begins.year < 2200 or ends.year > 2200:
+        return usual, {"den": visit.say("figures.mistake.period", days=MOST_DAYS)}
+    return Period(first=begins, last=ends), mistakes
+
+
+def offices_typed(visit: Visit, typed: str) -> tuple[tuple[int, ...], dict[str, str]]:
+    """An office with all below it, by default the officer's; with what is wrong with `agency`."""
+    office, mistakes = None, {}
+    if typed:
+        try:
+            office = office_typed(visit, typed).agency_id
+        except Invalid as fault:
+            mistakes["agency"] = visit.say(fault.message)
+    return reader_of(visit, office=office).offices, mistakes
+
+
+def offices_offered(visit: Visit) -> list[tuple[str, str]]:
+    """Codes and names for a choice; none where there is one office only, or too many to choose from."""
+    offices = within_reach(visit)
+    return [(one.code, one.name) for one in offices] if 1 < len(offices) <= _MOST_OFFICES else []
