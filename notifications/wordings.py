@@ -6,8 +6,8 @@ nearest agency's count. Where a part they name is not known, or an SMS would nee
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from string import Formatter
 from types import MappingProxyType
@@ -17,9 +17,11 @@ from domain.contact import ChannelName
 from domain.errors import Invalid
 from domain.language import Language
 from domain.vietnamese import clean, folded
+from lookup.wording import Words
 from notifications.kinds import EventKind
 from notifications.texts import SEGMENT, plain, stop_words
 
+WORDS = Words("notifications")
 PARTS = frozenset({"code", "status", "next", "asked", "due", "office", "phone", "stop"})
 NEEDED = ("code", "stop")
 LONGEST = 1_000  # characters of a full text
@@ -40,15 +42,15 @@ _USUAL: Mapping[str, str] = MappingProxyType(
 _LINK = re.compile(r"https?:|www\.|\b[\w-]+\.(?:vn|com|net|org|info|me|ly|link|app|top|xyz)\b", re.IGNORECASE)
 # Words that mean something else, or nothing certain, once their accents are gone; what follows may make them certain.
 _AMBIGUOUS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\bhoan\b(?! (?:thanh|tat))"), "'hoan' may be hoàn (give back) or hoãn (put off)"),
-    (re.compile(r"\bphat\b"), "'phat' may be phát (hand out) or phạt (fine)"),
-    (re.compile(r"\bgiam\b"), "'giam' may be giảm (lower) or giam (detain)"),
-    (re.compile(r"\bno\b(?! luc)"), "'no' may be nợ (owe) or nó (it)"),
-    (re.compile(r"\bthoi\b(?! (?:gian|han))"), "'thoi' may be thôi (stop) or thời (time)"),
-    (re.compile(r"\bban\b(?! (?:sao|chinh|ghi|do|ve|nhan|quan))"), "'ban' may be bạn (you), bản (copy), bán (sell)"),
-    (re.compile(r"\bdung\b(?! (?:han|hen|giai|noi|gio))"), "'dung' may be dừng (stop), đúng (right), đừng (do not)"),
-    (re.compile(r"\bkhong thu\b"), "'khong thu' may be không thu (not collected) or không thụ (not taken up)"),
-    (re.compile(r"\bhuy\b"), "'huy' may be hủy (cancel) or a name"),
+    (re.compile(r"\bhoan\b(?! (?:thanh|tat))"), "hoan"),
+    (re.compile(r"\bphat\b"), "phat"),
+    (re.compile(r"\bgiam\b"), "giam"),
+    (re.compile(r"\bno\b(?! luc)"), "no"),
+    (re.compile(r"\bthoi\b(?! (?:gian|han))"), "thoi"),
+    (re.compile(r"\bban\b(?! (?:sao|chinh|ghi|do|ve|nhan|quan))"), "ban"),
+    (re.compile(r"\bdung\b(?! (?:han|hen|giai|noi|gio))"), "dung"),
+    (re.compile(r"\bkhong thu\b"), "khong_thu"),
+    (re.compile(r"\bhuy\b"), "huy"),
 )
 
 TEXTS = """
@@ -74,6 +76,27 @@ class Form(StrEnum):
         return cls.SMS if channel == ChannelName.SMS else cls.FULL
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A reason why words may not be used: a key of the catalogues, `wordings.KEY`, and what it names."""
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+class UnfitWords(Invalid):
+    """Words that may not be used."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(self.told(Language.ENGLISH), field="words")
+
+    def told(self, language: Language) -> str:
+        """All reasons in one sentence."""
+        said = (WORDS.say(language, f"wordings.{fault.key}", **fault.values) for fault in self.faults)
+        return f"{'; '.join(said)}."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What a person would read, in how many SMS segments, for how many đồng (0 of both where it is no SMS)."""
@@ -90,37 +113,36 @@ def preview(words: str, form: Form, language: Language, *, price: int) -> Previe
 
 
 def checked(words: str, form: Form, language: Language) -> str:
-    """`words` as they are kept. Raises `Invalid` with every reason why they may not be used."""
+    """`words` as they are kept. Raises `UnfitWords` with every reason why they may not be used."""
     words = clean(words)
     try:
         named = [(name, spec, conversion) for _, name, spec, conversion in Formatter().parse(words) if name is not None]
     except ValueError:
-        raise Invalid("Braces stand around the names of parts, and nowhere else.", field="words") from None
+        raise UnfitWords([Fault("braces")]) from None
     names = {name for name, _, _ in named}
     if unknown := sorted(names - PARTS) or sorted(name for name, spec, conversion in named if spec or conversion):
-        parts = ", ".join(sorted(PARTS))
-        raise Invalid(f"There is no part {', '.join(unknown)}; there are {parts}.", field="words")
-    found = [f"{{{name}}} is missing" for name in NEEDED if name not in names]
+        raise UnfitWords([Fault("parts", {"unknown": ", ".join(unknown), "parts": ", ".join(sorted(PARTS))})])
+    found = [Fault("missing", {"part": f"{{{name}}}"}) for name in NEEDED if name not in names]
     if _LINK.search(words):
-        found.append("a notice has no links")
+        found.append(Fault("links"))
     if form is Form.SMS:
         found += _sms_faults(words, language, sound=not found)
     elif len(words) > LONGEST:
-        found.append(f"longer than {LONGEST} characters")
+        found.append(Fault("long", {"longest": LONGEST}))
     if found:
-        raise Invalid(f"{'; '.join(found)}.", field="words")
+        raise UnfitWords(found)
     return words
 
 
-def _sms_faults(words: str, language: Language, *, sound: bool) -> list[str]:
+def _sms_faults(words: str, language: Language, *, sound: bool) -> list[Fault]:
     bare = words.format_map(dict.fromkeys(PARTS, ""))
     if not plain(bare) and bare.strip():
-        return ["some character does not fit a plain SMS"]
-    found = []
+        return [Fault("characters")]
+    found: list[Fault] = []
     if language is Language.VIETNAMESE:
-        found += [why for pattern, why in _AMBIGUOUS if pattern.search(folded(bare))]
+        found += [Fault(f"ambiguous.{word}") for pattern, word in _AMBIGUOUS if pattern.search(folded(bare))]
     if sound and (length := len(_filled(words, Form.SMS, language, _USUAL))) > SEGMENT:
-        found.append(f"{length} characters with parts of usual length, and one segment holds {SEGMENT}")
+        found.append(Fault("segment", {"length": length, "segment": SEGMENT}))
     return found
 
 

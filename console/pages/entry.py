@@ -82,9 +82,9 @@ async def slip(visit: Visit) -> web.StreamResponse:
 
 
 def _why(visit: Visit, row: RefusedRow) -> str:
-    """A sentence for a refused row; our own words for the code, else what the store said."""
+    """A sentence for a refused row, by the stable code of its refusal."""
     key = f"entry.error.{row.code}"
-    return visit.say(key) if WORDS.has(visit.language, key) else row.message
+    return visit.say(key if WORDS.has(visit.language, key) else "entry.error.other")
 
 
 def _label(visit: Visit, name: str) -> str:

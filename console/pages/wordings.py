@@ -12,7 +12,7 @@ from console.visit import HOME, Visit
 from domain.errors import Invalid
 from domain.language import Language
 from notifications.kinds import EventKind
-from notifications.wordings import PARTS, Form, Preview, preview, write_words
+from notifications.wordings import PARTS, Form, Preview, UnfitWords, preview, write_words
 
 _URL = f"{HOME}/cau-chu"
 
@@ -48,8 +48,8 @@ async def save(visit: Visit) -> web.Response:
     shown = None
     try:
         shown = preview(form.get("words"), Form(kind), Language(language), price=visit.means.segment_price)
-    except Invalid as fault:
-        mistakes["words"] = fault.message
+    except UnfitWords as fault:
+        mistakes["words"] = fault.told(visit.language)
     if mistakes:
         await visit.keep_draft(f"{_URL}/luu")
         return await _page(visit, typed=form.typed(), mistakes=mistakes, status=422)
