@@ -6,7 +6,7 @@ the transaction of what it tells of: where it cannot be written, nothing is done
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -36,6 +36,12 @@ LIST = """
      WHERE ($1::bigint IS NULL OR u.number < $1) AND ($2::text IS NULL OR u.subject = $2)
        AND ($3::bigint IS NULL OR u.account_id = $3)
      ORDER BY u.number DESC LIMIT $4"""
+
+
+EXPORT = """
+    SELECT u.number, u.at, u.account_id, u.action, u.subject, u.facts, a.email, a.name, o.code AS agency
+      FROM audit u LEFT JOIN account a ON a.id = u.account_id LEFT JOIN agency o ON o.id = u.agency_id
+     WHERE u.at >= $1 AND u.at < $2 ORDER BY u.number"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,21 +185,27 @@ async def entries(
     most: int = 50,
 ) -> list[Entry]:
     """The newest rows of the officer's offices. Runs as `motma_console` with the tenant set."""
-    rows = await connection.fetch(LIST, before, subject, account_id, most)
-    return [
-        Entry(
-            number=row["number"],
-            at=row["at"],
-            account_id=row["account_id"],
-            email=row["email"],
-            name=row["name"],
-            agency=row["agency"],
-            action=row["action"],
-            subject=row["subject"],
-            facts=msgspec.json.decode(row["facts"]),
-        )
-        for row in rows
-    ]
+    return [_entry(row) for row in await connection.fetch(LIST, before, subject, account_id, most)]
 
 
-STATEMENTS = (ADVANCE, WRITE, HEAD, READ, LIST)
+async def entries_between(connection: Connection, first: datetime, end: datetime) -> AsyncIterator[Entry]:
+    """The rows of the officer's offices from `first` to before `end`, the oldest first, as they are read."""
+    async for row in connection.cursor(EXPORT, first, end, prefetch=500):
+        yield _entry(row)
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    return Entry(
+        number=row["number"],
+        at=row["at"],
+        account_id=row["account_id"],
+        email=row["email"],
+        name=row["name"],
+        agency=row["agency"],
+        action=row["action"],
+        subject=row["subject"],
+        facts=msgspec.json.decode(row["facts"]),
+    )
+
+
+STATEMENTS = (ADVANCE, WRITE, HEAD, READ, LIST, EXPORT)

@@ -1,16 +1,22 @@
 """Dossiers of one's offices: what changed last, search, and all that is known of one (L2), noted in the record."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from aiohttp import web
 
-from console.dossier_lists import DossierLists, OfficersDatabase
+from console.dossier_lists import DossierLists, OfficersDatabase, Part
+from console.exports import check_may_export, format_of, named, patient, send_table
 from console.page import Group, Page
+from console.periods import period_typed
 from console.roles import Ability
+from console.tables import Cell
 from console.visit import HOME, Visit
 from domain.contact import e164
 from domain.errors import Invalid, MalformedCode, NotFound
+from domain.status import Status
+from feedback_intake.caseload import Period
 from lookup.agency_dossiers import AgencyDossiers, HeldDossier
 from lookup.changes import Tenant
 from lookup.code_finder import read
@@ -21,10 +27,18 @@ _URL = f"{HOME}/ho-so"
 _AT_ONCE = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_COLUMNS = (
+    *("code", "reference", "procedure_code", "procedure", "sector", "channel", "status", "punctuality"),
+    *("received", "due", "finished", "delivered", "receiving", "resolving"),
+)
 
 
 async def show(visit: Visit) -> web.Response:
     """GET /console/ho-so: what changed last; a list without names is no view of personal data."""
+    return await _newest(visit)
+
+
+async def _newest(visit: Visit, mistakes: Mapping[str, str] | None = None) -> web.Response:
     before, number = _cursor(visit.asked("truoc")), visit.number("so")
     onward = ""
     async with visit.reading() as connection:
@@ -36,7 +50,7 @@ async def show(visit: Visit) -> web.Response:
     if part.onward is not None:
         at, last = part.onward
         onward = f"{_URL}?truoc={(at - _EPOCH) // _MICROSECOND}-{last}"
-    return visit.render("dossiers.html", part=part, onward=onward, typed="", searched=False, mistakes={})
+    return _page(visit, part, onward=onward, mistakes=mistakes)
 
 
 async def search(visit: Visit) -> web.Response:
@@ -60,7 +74,33 @@ async def search(visit: Visit) -> web.Response:
             deed.facts["by"] = "name"
             part = await lists.by_name(typed, most=_AT_ONCE)
         deed.facts["found"] = len(part.lines)
-    return visit.render("dossiers.html", part=part, onward="", typed=typed, searched=True, mistakes={})
+    return _page(visit, part, typed=typed, searched=True)
+
+
+def _page(
+    visit: Visit,
+    part: Part,
+    *,
+    onward: str = "",
+    typed: str = "",
+    searched: bool = False,
+    mistakes: Mapping[str, str] | None = None,
+) -> web.Response:
+    period, _ = period_typed(visit, "", "")
+    return visit.render(
+        "dossiers.html",
+        status=422 if mistakes else 200,
+        part=part,
+        onward=onward,
+        typed=typed,
+        searched=searched,
+        mistakes=mistakes or {},
+        days={
+            "tu": visit.form.get("tu") or visit.day(period.first),
+            "den": visit.form.get("den") or visit.day(period.last),
+        },
+        may_export=visit.officer.may(Ability.EXPORT),
+    )
 
 
 async def one(visit: Visit) -> web.Response:
@@ -86,6 +126,45 @@ async def one(visit: Visit) -> web.Response:
         receiving=registry.agency(held.receiving_agency),
         resolving=registry.agency(held.resolving_agency or held.receiving_agency),
     )
+
+
+async def export(visit: Visit) -> web.StreamResponse:
+    """POST …/xuat: what changed from `tu` to `den`, without who the applicants are."""
+    check_may_export(visit)
+    period, mistakes = period_typed(visit, visit.form.get("tu"), visit.form.get("den"))
+    if mistakes:
+        return await _newest(visit, mistakes)
+    facts = {"first": period.first.isoformat(), "last": period.last.isoformat(), "format": format_of(visit)}
+    await visit.note("dossier.export", **facts)
+    head = [visit.say(f"dossiers.column.{name}") for name in _COLUMNS]
+    async with visit.reading() as connection:
+        await patient(connection)
+        rows = _rows(visit, _lists(visit, connection), period)
+        return await send_table(visit, named("ho-so", period), head, rows)
+
+
+async def _rows(visit: Visit, lists: DossierLists, period: Period) -> AsyncIterator[Sequence[Cell]]:
+    now, registry = visit.means.clock(), visit.means.registry
+    async for row in lists.changed(*period.bounds):
+        status = Status(row["status"])
+        standing = punctuality(status, due_at=row["due_at"], finished_at=row["finished_at"], now=now)
+        receiving, resolving = registry.agency(row["receiving_agency"]), registry.agency(row["resolving_agency"])
+        yield (
+            row["code"],
+            row["reference"],
+            row["procedure_code"],
+            row["procedure"],
+            row["sector"],
+            visit.say(f"channel.{row['filing_channel']}") if row["filing_channel"] else "",
+            f"{status.value}. {visit.status(status)}",
+            visit.say(f"punctuality.{standing}"),
+            row["received_at"],
+            row["due_at"],
+            row["finished_at"],
+            row["delivered_at"],
+            receiving.name if receiving else "",
+            resolving.name if resolving else "",
+        )
 
 
 async def within_reach(visit: Visit, code: str) -> HeldDossier:
@@ -144,6 +223,7 @@ PAGE = Page(
     needs=Ability.DOSSIERS_VIEW,
     shows=show,
     parts={"/{code}": one},
-    does={"/tim": search},
+    does={"/tim": search, "/xuat": export},
+    rare=frozenset({"/xuat"}),
     group=Group.WORK,
 )

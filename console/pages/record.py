@@ -1,17 +1,51 @@
-"""The record of what officers of this office and those below it did and saw."""
+"""The record of what officers of this office and those below it did and saw; to take along."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiohttp import web
 
-from console.audit import entries
+from console.audit import entries, entries_between
+from console.exports import check_may_export, format_of, named, patient, send_table
 from console.page import Group, Page
+from console.periods import period_typed
 from console.roles import Ability
+from console.tables import Cell
 from console.visit import WORDS, Visit
+from database.pool import Connection
+from feedback_intake.caseload import Period
 
 _AT_ONCE = 50
+_COLUMNS = ("record.number", "when", "who", "agency", "what", "record.about", "record.facts")
 
 
 async def show(visit: Visit) -> web.Response:
     """GET /console/nhat-ky, by dossier or account where asked for."""
+    return await _page(visit)
+
+
+async def export(visit: Visit) -> web.StreamResponse:
+    """POST …/xuat: the acts from `tu` to `den`; the record says that, too."""
+    check_may_export(visit)
+    period, mistakes = period_typed(visit, visit.form.get("tu"), visit.form.get("den"))
+    if mistakes:
+        return await _page(visit, mistakes)
+    facts = {"first": period.first.isoformat(), "last": period.last.isoformat(), "format": format_of(visit)}
+    await visit.note("record.export", **facts)
+    head = [visit.say(name) for name in _COLUMNS]
+    async with visit.reading() as connection:
+        await patient(connection)
+        return await send_table(visit, named("nhat-ky", period), head, _rows(visit, connection, period))
+
+
+async def _rows(visit: Visit, connection: Connection, period: Period) -> AsyncIterator[Sequence[Cell]]:
+    acts = _named(visit)
+    async for one in entries_between(connection, *period.bounds):
+        who = one.name or one.email or (f"#{one.account_id}" if one.account_id else visit.say("record.command_line"))
+        facts = "; ".join(f"{name}: {value}" for name, value in one.facts.items() if value not in {None, ""})
+        yield (one.number, one.at, who, one.agency, acts.get(one.action, one.action), one.subject, facts)
+
+
+async def _page(visit: Visit, mistakes: Mapping[str, str] | None = None) -> web.Response:
     subject = visit.asked("ve").strip()[:80]
     before = visit.number("truoc")
     async with visit.reading() as connection:
@@ -19,7 +53,21 @@ async def show(visit: Visit) -> web.Response:
     onward = ""
     if len(found) == _AT_ONCE:
         onward = str(visit.request.rel_url.update_query(truoc=found[-1].number))
-    return visit.render("record.html", entries=found, subject=subject, onward=onward, named=_named(visit))
+    period, _ = period_typed(visit, "", "")
+    return visit.render(
+        "record.html",
+        status=422 if mistakes else 200,
+        entries=found,
+        subject=subject,
+        onward=onward,
+        named=_named(visit),
+        mistakes=mistakes or {},
+        days={
+            "tu": visit.form.get("tu") or visit.day(period.first),
+            "den": visit.form.get("den") or visit.day(period.last),
+        },
+        may_export=visit.officer.may(Ability.EXPORT),
+    )
 
 
 def _named(visit: Visit) -> dict[str, str]:
@@ -28,4 +76,12 @@ def _named(visit: Visit) -> dict[str, str]:
     return {key.removeprefix("act."): visit.say(key) for key in keys if key.startswith("act.")}
 
 
-PAGE = Page(name="record", path="/nhat-ky", needs=Ability.AUDIT_VIEW, shows=show, group=Group.ADMINISTRATION)
+PAGE = Page(
+    name="record",
+    path="/nhat-ky",
+    needs=Ability.AUDIT_VIEW,
+    shows=show,
+    does={"/xuat": export},
+    rare=frozenset({"/xuat"}),
+    group=Group.ADMINISTRATION,
+)

@@ -22,6 +22,7 @@ FAMILIES = (
     "disclosure.",
     "done.",
     "dossier.",
+    "dossiers.column.",
     "entry.error.",
     "event.",
     "field.",
