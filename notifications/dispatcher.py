@@ -63,7 +63,9 @@ DOUBTS = prometheus_client.Counter(
 )
 
 WRITING_DOWN = 5.0  # seconds that a stopping dispatcher tries to write its last outcomes
-GATHERING = 0.02  # seconds between two writings: a commit costs the same for one outcome as for twenty
+# Seconds between two writings, for a commit costs the same for one outcome as for twenty. What a provider gave a name
+# is written at once: its report may follow on the heel and says that name only.
+GATHERING = 0.02
 
 log = structlog.get_logger()
 
@@ -154,7 +156,7 @@ class Dispatcher:
             for channel, sender in senders.items()
         }
         self._wake = asyncio.Event()
-        self._settling = asyncio.Event()
+        self._settling, self._hurry = asyncio.Event(), asyncio.Event()
         self._ended: list[Ended] = []
         self._sends: set[asyncio.Task[None]] = set()
         self._climbed = self._refreshed = float("-inf")
@@ -173,6 +175,7 @@ class Dispatcher:
             await self._finish_sends()
             self._all_sent = True
             self._settling.set()
+            self._hurry.set()
             await asyncio.wait({settler}, timeout=WRITING_DOWN)
         finally:
             tasks = (listener, settler, *self._sends)
@@ -353,6 +356,8 @@ class Dispatcher:
             log.warning("fault in a message", message_id=row.message_id, error=outcome.failure, at=at)
         self._ended.append(Ended(row, route or line.sender.name, outcome, gone))
         self._settling.set()
+        if outcome.provider_id is not None or line.crowded:
+            self._hurry.set()
 
     async def _turn(self, line: _Line, latest: float) -> None:
         """Wait for the route's turn among all processes, but not beyond `latest`."""
@@ -368,21 +373,18 @@ class Dispatcher:
             await connection.execute(PLAN_ONCE)
             while self._ended or not self._all_sent:
                 if self._ended:
-                    began = time.monotonic()
+                    began = asyncio.get_running_loop().time()
+                    self._hurry.clear()
                     batch = self._ended[:MOST_AT_ONCE]
                     written = await settle(connection, batch)
                     del self._ended[: len(batch)]
                     self._free(batch, written)
-                    if not self._hurried and (rest := began + GATHERING - time.monotonic()) > 0:
-                        await asyncio.sleep(rest)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout_at(began + GATHERING):
+                            await self._hurry.wait()
                 else:
                     await self._settling.wait()
                     self._settling.clear()
-
-    @property
-    def _hurried(self) -> bool:
-        """Whether somebody waits for what is being written down: messages for free places, or the end."""
-        return self._all_sent or any(line.crowded for line in self._lines.values())
 
     def _free(self, batch: Sequence[Ended], written: set[int]) -> None:
         """Give the places of settled messages free again."""
