@@ -140,8 +140,7 @@ async def test_a_report_of_a_message_in_somebodys_hands_waits_for_it_alone(offic
         asyncio.create_task(reports.report(route="r", state=DeliveryState.DELIVERED, provider_word="1", message_id=id_))
         for id_ in (held, free)
     ]
-    await asyncio.wait(told, timeout=0.3)
-    assert await office.owner.fetchval("SELECT state FROM message WHERE id = $1", free) == DeliveryState.DELIVERED
+    await office.until("SELECT state = $2 FROM message WHERE id = $1", free, DeliveryState.DELIVERED)
     assert not told[0].done()
     await holding.commit()
     assert await asyncio.gather(*told) == [True, True]
