@@ -13,26 +13,13 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from domain.civil_time import CIVIL_ZONE
-from domain.vietnamese import clean
+from lookup.cells import guarded
 
 Cell = str | int | float | date | datetime | None
 MOST_XLSX = 100_000  # rows; a larger table is taken as CSV
 _IN_MEMORY = 2 * 1024 * 1024
 _CHUNK = 64 * 1024
 _AT_ONCE = 200
-# What spreadsheet programs take for the beginning of a formula, full-width forms too (some fold them on import).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
-
-
-def guarded(text: str) -> str:
-    """`text` as a cell: what could begin a formula gets an apostrophe before it, as a spreadsheet's own text mark."""
-    text = clean(text)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
-
-
-def unguarded(cell: str) -> str:
-    """What `guarded` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].lstrip().startswith(_FORMULA) else cell
 
 
 def shown(cell: Cell) -> str | int | float:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import openpyxl
 
 from domain.errors import Malformed, TooLarge
+from lookup.cells import unguarded
 
 MAX_COLUMNS = 200
 LARGEST_CELL = 32_767  # characters, as in a spreadsheet
@@ -25,7 +26,6 @@ DENSEST = 200  # times smaller than unpacked
 _SMALL = 1024 * 1024
 
 _SEPARATORS = ";,\t|"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def _csv_rows(texts: Iterator[str], separator: str) -> Iterator[Row]:
         if len(cells) > MAX_COLUMNS:
             raise TooLarge(f"Line {begun} has more than {MAX_COLUMNS} columns.")
         if any(cell.strip() for cell in cells):
-            yield Row(number=begun, cells=[_without_guard(cell) for cell in cells])
+            yield Row(number=begun, cells=[unguarded(cell) for cell in cells])
 
 
 # --- XLSX ---
@@ -163,7 +163,7 @@ def _sheet_rows(sheet: Any) -> Iterator[Row]:  # noqa: ANN401 - openpyxl ships n
         for number, cells in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS, values_only=True), start=1):
             last = max((n for n, cell in enumerate(cells, start=1) if cell not in {None, ""}), default=0)
             if last:
-                yield Row(number=number, cells=cells[:last])
+                yield Row(number=number, cells=[unguarded(c) if isinstance(c, str) else c for c in cells[:last]])
     except (ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile) as error:
         raise Malformed("The workbook is damaged.") from error
 
@@ -198,13 +198,3 @@ _READERS = MappingProxyType(
 
 
 # --- cells that a spreadsheet would run as formulas ---
-
-
-def guarded(cell: object) -> str:
-    """A cell as text that a spreadsheet shows and does not run."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _without_guard(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell

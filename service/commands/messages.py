@@ -15,12 +15,12 @@ from typing import Any, TextIO
 import msgspec
 
 from channels.agency_api.messages import message_said
-from channels.agency_api.table_files import guarded
 from database.pool import Connection, Database, Role, open_database
 from domain.civil_time import CIVIL_ZONE, utc_now
 from domain.contact import ChannelName, Contact, e164
 from domain.errors import Invalid, NotFound
 from domain.message import DeliveryState
+from lookup.cells import guarded
 from lookup.codes import canonical
 from lookup.sealing import Seal
 from notifications.dead_letters import replay

@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
-from channels.agency_api.table_files import Row, TableFile, guarded, open_table
+from channels.agency_api.table_files import Row, TableFile, open_table
 from database.pool import Database, Role, open_database
 from domain.civil_time import CIVIL_ZONE
 from domain.errors import Invalid, Malformed, NotFound
 from domain.message import DeliveryState
 from domain.vietnamese import clean, folded
+from lookup.cells import guarded
 from notifications.reconciliation import PAGE, Difference, Finding, Line, Reconciliation, Totals
 from notifications.reports import Reports
 from service.commands import Subcommands

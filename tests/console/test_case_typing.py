@@ -12,7 +12,6 @@ from aiohttp import FormData
 from channels.web.feedback import number_pages
 from console.pages import case_typing
 from console.roles import OfficerRole
-from console.tables import guarded, unguarded
 from database.pool import Role
 from tests.console.cases import APPROVER, CLERK, HANDLER, HEAD, Counter, case, send
 from tests.console.officers import Browser, House
@@ -127,16 +126,6 @@ async def upload(browser: Browser, path: str, name: str, content: bytes) -> int:
     headers = {"User-Agent": browser.name, "Sec-Fetch-Site": "same-origin"}
     async with browser.http.post(browser.url + path, data=data, headers=headers) as response:
         return response.status
-
-
-@pytest.mark.parametrize(
-    "text", ["=1+1", "+84", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "＋1", "－1", "＠x", "|x", "%x"]
-)
-def test_no_cell_begins_a_formula_and_all_can_be_read_back(text: str) -> None:
-    cell = guarded(text)
-    assert cell.startswith("'")
-    assert unguarded(cell) == text.strip()
-    assert unguarded(guarded("Nguyễn Văn An")) == "Nguyễn Văn An"
 
 
 async def test_an_export_asks_for_a_proof_is_noted_and_holds_no_formula(counter: Counter, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from aiohttp import web
 
-from channels.agency_api.table_files import guarded
 from channels.web.register.asking import Asked, Asking
 from channels.web.register.views import WORDS, title_of
 from domain.agency import Agency
@@ -19,6 +18,7 @@ from domain.errors import NotFound
 from domain.language import Language
 from feedback_intake.published import MOST, Published, Reading
 from feedback_intake.rates import OfficeFigures, Share
+from lookup.cells import guarded
 from pages.rendering import Pages
 
 FEED_LENGTH = 50
