@@ -70,6 +70,12 @@ FORGET_CASES = f"""
     notes AS (DELETE FROM feedback_note n USING old o WHERE n.case_id = o.id),
     files AS (DELETE FROM feedback_attachment a USING old o WHERE a.case_id = o.id)
     UPDATE feedback_case c SET forgotten_at = now() FROM old o WHERE c.id = o.id RETURNING 1"""  # noqa: S608
+# That an office apologised, for which dossier and to which day, is the dossier's history; its words need not stay.
+_OLD_REASON = "at < now() - $1::interval AND reason IS NOT NULL"
+FORGET_REASONS = f"""
+    WITH old AS (SELECT id, apology_id FROM apology_act WHERE {_OLD_REASON} ORDER BY at LIMIT $2),
+    given AS (UPDATE apology a SET reason = NULL FROM old o WHERE a.id = o.apology_id)
+    UPDATE apology_act t SET reason = NULL FROM old o WHERE t.id = o.id RETURNING 1"""  # noqa: S608 - parts of ours
 
 CLASSES = (
     Kept(
@@ -97,6 +103,13 @@ CLASSES = (
         days=400,
         due=f"SELECT count(*) FROM message WHERE {_OLD_MESSAGE}",  # noqa: S608 - parts of ours
         end=END_MESSAGES,
+    ),
+    Kept(
+        name="apology",
+        why="the reasons officers gave for late dossiers, as long as what was sent of them",
+        days=400,
+        due=f"SELECT count(*) FROM apology_act WHERE {_OLD_REASON}",  # noqa: S608 - parts of ours
+        end=FORGET_REASONS,
     ),
     _class(
         "quarantine",

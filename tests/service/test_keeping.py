@@ -27,6 +27,12 @@ ADD_INBOUND = """
 ADD_MESSAGE = """
     INSERT INTO message (dossier_id, kind, channel, contact_digest, address_sealed, expires_at, state, settled_at)
     VALUES (1, 'status_changed', 'sms', $1, $2, now(), $3, now() - $4::interval) RETURNING id"""
+ADD_APOLOGY = """
+    WITH given AS (
+        INSERT INTO apology (dossier_id, owner_agency, office, automatic, state, due_at, proposed_on, code, reason)
+        VALUES (1, 1, 1, false, 'refused', now(), current_date, 'H05.16-261102-0001', $1) RETURNING id)
+    INSERT INTO apology_act (apology_id, act, at, actor, reason)
+    SELECT id, 'refused', now() - $2::interval, 'an', $1 FROM given"""
 SEALED_COLUMNS = """
     SELECT table_name, column_name FROM information_schema.columns c
      WHERE table_schema = 'public' AND data_type = 'bytea' AND column_name LIKE '%sealed'
@@ -89,6 +95,17 @@ async def test_what_has_had_its_time_ends_and_the_rest_stays(database: Database,
     assert len(await owner(database_url, "SELECT FROM inbound")) == 2  # who sends the old one again is still known
     assert len(await owner(database_url, "SELECT FROM inbound WHERE text_sealed <> ''")) == 1
     assert len(await owner(database_url, "SELECT FROM message")) == 2
+
+
+async def test_an_apology_loses_its_reason_and_keeps_its_dates(database: Database, database_url: str) -> None:
+    for age in (timedelta(days=401), timedelta(days=399)):
+        await owner(database_url, ADD_APOLOGY, CANARY, age)
+    keeping = Keeping(database, terms(""))
+    (kept,) = (kept for kept in CLASSES if kept.name == "apology")
+    assert (await keeping.due(kept), await keeping.end(kept), await keeping.due(kept)) == (1, 1, 0)
+    for table in ("apology", "apology_act"):
+        left = await owner(database_url, f"SELECT reason FROM {table} ORDER BY id")  # noqa: S608
+        assert [row["reason"] for row in left] == [None, CANARY]
 
 
 async def test_ended_feedback_loses_words_and_people_and_keeps_its_number(
