@@ -13,11 +13,12 @@ A walk per kind goes along the history in order of the dates that were stated th
 moves the place on: the leader of a batch needs no session of its own, works behind a transaction-mode pooler, and when
 it dies the next to ask goes on where it stood. After an outage a walk goes on from its place, oldest first, but never
 further back than what is still worth telling; of what falls due only what still lies ahead. Rests between batches hold
-for all processes together. What is stated late, behind the place, is told by the notice of its own change.
+for all processes together. What is stated late, behind the place, is noted with its change (`notifications.late_dates`)
+and taken from there.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from domain.civil_time import CIVIL_ZONE, civil_day
 from lookup.deadlines import LEGAL_CLOCKS, legal_clock
 from lookup.registry import Registry
 from lookup.working_time import WorkingCalendar
+from notifications import late_dates
 from notifications.apology_drafts import ApologyDrafts
 from notifications.kinds import EventKind
 from notifications.outbox import Deadline, Outbox
@@ -186,7 +188,7 @@ class DeadlineWatch:
     async def turn(self) -> bool:
         """One batch of each walk; whether there is more to do today."""
         busy = [await self._step(walk) for walk in WALKS]
-        return any([*busy, await self._tend_apologies()])
+        return any([*busy, await self._take_late(), await self._tend_apologies()])
 
     async def _step(self, walk: _Walk) -> bool:
         async with self._database.transaction(Role.WORKER) as connection:
@@ -211,11 +213,34 @@ class DeadlineWatch:
             AHEAD.labels(walk.event).set(max(0.0, (window.until - reached).total_seconds()))
             return more
 
-    async def _tell(self, connection: Connection, event: EventKind, found: Sequence[Found], now: datetime) -> None:
+    async def _take_late(self) -> bool:
+        """One batch of the dates that were stated when their day had come; what lies ahead is the walks' to find."""
+        async with self._database.transaction(Role.WORKER) as connection:
+            now = self._clock() if self._clock else await _now(connection, None)
+            today, calendar = civil_day(now), self._registry.calendar
+            if not calendar.is_working_day(today):
+                return False
+            noted = await late_dates.take(connection, self._how.batch)
+            said = {one.dossier_id for one in noted if one.said}
+            for event, window in ((EventKind.DUE_TOMORROW, due_tomorrow), (EventKind.OVERDUE, overdue)):
+                since, until, _ = window(today, calendar)
+                found = [Found._make(one[:4]) for one in noted if one.counts and since <= one.at < until]
+                await self._tell(connection, event, found, now, said)
+            return len(noted) == self._how.batch
+
+    async def _tell(
+        self,
+        connection: Connection,
+        event: EventKind,
+        found: Sequence[Found],
+        now: datetime,
+        said: Collection[int] = (),
+    ) -> None:
+        """Queue the notices and draft the apologies; of dossiers in `said` people know already."""
         found = list(dict.fromkeys(found))
         if event is EventKind.OVERDUE:
-            sorry = await self._drafts.draft(connection, found, now)
-            found = [one for one in found if one.dossier_id not in sorry]
+            said = {*said, *await self._drafts.draft(connection, found, now)}
+        found = [one for one in found if one.dossier_id not in said]
         deadlines = [
             deadline for one in found if (deadline := _deadline(event, one, self._registry.calendar)) is not None
         ]

@@ -14,6 +14,7 @@ from domain.language import Language
 from domain.message import Choice, Lane, MessageKind
 from lookup.changes import Announcement
 from lookup.sealing import Seal
+from notifications import late_dates
 from notifications.kinds import OF_THE_CLOCK, SAYS_A_DATE, SILENT, EventKind, event_kind, is_urgent
 from notifications.ladder import BY_SMS, first_rung, rungs_for
 from notifications.rules import rule_for
@@ -151,6 +152,7 @@ class Outbox:
             now = utc_now()
             notices = [self._notice(change, now) for change in changes]
             await self._announce(connection, notices, MessageKind.STATUS_CHANGED)
+            await late_dates.note(connection, changes, now)
 
     async def announce_deadline(self, connection: Connection, event: EventKind, deadlines: Sequence[Deadline]) -> None:
         """Queue a notice that these dates come, or have passed (`OF_THE_CLOCK`); each date once.

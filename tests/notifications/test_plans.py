@@ -11,6 +11,7 @@ from notifications.apology_drafts import AUTOMATIC, DRAFT, LAPSE
 from notifications.claims import CLAIM
 from notifications.deadlines import FIND_ASKED, FIND_DUE
 from notifications.ladder import CLIMB
+from notifications.late_dates import NOTE, TAKE_NOTED
 from notifications.outbox import ANNOUNCE
 
 ID = "00000000-0000-0000-0000-000000000001"
@@ -21,6 +22,8 @@ GIVEN = {
     "climb": "'{zns}', '{10 min}', 10, '{sms}', '{1}', 5, '3 h', '10 h'",
     "find_due": "'2026-11-20', 0, '2026-11-21', 100",
     "find_asked": "'2026-11-20', 0, '2026-11-21', 100",
+    "note": "'{1}', '{2026-11-20}'",
+    "take_noted": "100",
     "draft": "'{1}', '{2026-12-01}', 5, '{2026-11-20}'",
     "automatic": "100",
     "lapse": "0, 100",
@@ -32,12 +35,14 @@ STATEMENT = {
     "climb": CLIMB,
     "find_due": FIND_DUE,
     "find_asked": FIND_ASKED,
+    "note": NOTE,
+    "take_noted": TAKE_NOTED,
     "draft": DRAFT,
     "automatic": AUTOMATIC,
     "lapse": LAPSE,
     "waiting": WAITING,
 }
-AS_TENANT = {"announce", "waiting"}
+AS_TENANT = {"announce", "note", "waiting"}
 # Walked whole, and small: what waits, what may climb, rules and ladders.
 WALKED = {
     "message_climb",
@@ -45,6 +50,7 @@ WALKED = {
     "notice_rule_event_agency_id_procedure_id_key",
     "apology_policy_pkey",
     "apology_automatic",
+    "date_stated_late_pkey",
 }
 
 
