@@ -51,6 +51,7 @@ TAKE = """
 BEGIN = "INSERT INTO deadline_walk (event, reached) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 MOVE = "UPDATE deadline_walk SET reached = $2, dossier_id = $3, rest_until = now() + $4 WHERE event = $1"
 CLOCK = "SELECT now()"
+PLACE = "SELECT reached FROM deadline_walk WHERE event = $1"
 PLACES = "SELECT event, reached FROM deadline_walk WHERE event <> 'apologies' ORDER BY event"
 AGAIN = """
     UPDATE deadline_walk SET reached = $2, dossier_id = 0, rest_until = '-infinity'
@@ -196,13 +197,15 @@ class DeadlineWatch:
             now = self._clock() if self._clock else await _now(connection, place)
             today, calendar = civil_day(now), self._registry.calendar
             if not calendar.is_working_day(today):
+                AHEAD.labels(walk.event).set(0)
                 return False
             window = walk.window(today, calendar)
             if place is None:  # another process is at it, rests, or nobody ever was
                 await connection.execute(BEGIN, walk.event, window.first)
+                _tell_how_far(walk.event, await connection.fetchval(PLACE, walk.event), window)
                 return False
             reached, dossier_id = max((place["reached"], place["dossier_id"]), (window.since, 0))
-            AHEAD.labels(walk.event).set(max(0.0, (window.until - reached).total_seconds()))
+            _tell_how_far(walk.event, reached, window)
             if reached >= window.until:
                 return False
             rows = await connection.fetch(walk.find, reached, dossier_id, window.until, self._how.batch)
@@ -210,7 +213,7 @@ class DeadlineWatch:
             more = len(rows) == self._how.batch
             reached, dossier_id = (rows[-1]["at"], rows[-1]["dossier_id"]) if more else (window.until, 0)
             await connection.execute(MOVE, walk.event, reached, dossier_id, self._how.rest)
-            AHEAD.labels(walk.event).set(max(0.0, (window.until - reached).total_seconds()))
+            _tell_how_far(walk.event, reached, window)
             return more
 
     async def _take_late(self) -> bool:
@@ -261,6 +264,11 @@ class DeadlineWatch:
             return given > 0
 
 
+def _tell_how_far(event: EventKind, reached: datetime, window: _Window) -> None:
+    """To Prometheus, from every process: the one that walked last may be gone."""
+    AHEAD.labels(event).set(max(0.0, (window.until - max(reached, window.since)).total_seconds()))
+
+
 def _deadline(event: EventKind, found: Found, calendar: WorkingCalendar) -> Deadline | None:
     """What is told of; None where the law of the day of receipt sets no time for papers."""
     if event is not EventKind.SUPPLEMENT_OVERDUE:
@@ -283,4 +291,4 @@ async def go_back(connection: Connection, event: EventKind, since: date) -> bool
     return await connection.fetchval(AGAIN, event, _midnight(since)) is not None
 
 
-STATEMENTS = (TAKE, BEGIN, MOVE, CLOCK, PLACES, AGAIN, FIND_DUE, FIND_ASKED)
+STATEMENTS = (TAKE, BEGIN, MOVE, CLOCK, PLACE, PLACES, AGAIN, FIND_DUE, FIND_ASKED)

@@ -87,7 +87,9 @@ GIVEN_UP = """
 
 APOLOGIES = """
     SELECT (SELECT count(*) FROM (SELECT FROM apology WHERE state = 'drafted' AND NOT automatic LIMIT $1) d) AS waiting,
-           (SELECT drafted_at FROM apology WHERE state = 'drafted' AND NOT automatic ORDER BY id LIMIT 1) AS oldest"""
+           (SELECT drafted_at FROM apology WHERE state = 'drafted' AND NOT automatic ORDER BY id LIMIT 1) AS oldest,
+           (SELECT drafted_at FROM apology WHERE state = 'drafted' AND automatic ORDER BY id LIMIT 1)
+           AS oldest_automatic"""
 CLOCK = "SELECT now()"
 
 
@@ -166,10 +168,14 @@ class GivenUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApologyDrafts:
-    """Apologies that wait for an officer's word, to 1,000, and since when the oldest does."""
+    """Apologies that wait for an officer's word, to 1,000, and since when the oldest does.
+
+    `oldest_automatic`: since when the oldest waits that is to be given by itself.
+    """
 
     waiting: int
     oldest: datetime | None
+    oldest_automatic: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 import structlog
@@ -127,8 +128,7 @@ def _of_queues(told: Figures) -> Iterator[GaugeMetricFamily]:
         lane = queue.channel, queue.lane.name.lower()
         waiting[lane] += queue.waiting
         due[lane] += queue.due
-        late = (told.as_of - queue.oldest_due).total_seconds() if queue.oldest_due else 0.0
-        oldest[lane] = max(oldest.get(lane, 0.0), late)
+        oldest[lane] = max(oldest.get(lane, 0.0), _since(queue.oldest_due, told))
         if queue.agency:
             agencies[queue.agency] += queue.waiting
     yield _by_lane("motma_queue_waiting", "Messages that have not ended.", waiting)
@@ -169,8 +169,15 @@ def _of_the_day(told: Figures) -> Iterator[GaugeMetricFamily]:
     yield _one("motma_dead_letters_today", "Of these, of today.", told.given_up.dead_today)
     yield _one("motma_messages_failed_today", "Refused for good today.", told.given_up.failed_today)
     yield _one("motma_apologies_waiting", "Apologies that wait for an officer.", told.apologies.waiting)
-    oldest = (told.as_of - told.apologies.oldest).total_seconds() if told.apologies.oldest else 0.0
+    oldest = _since(told.apologies.oldest, told)
     yield _one("motma_apologies_oldest_seconds", "For how long the first of these has waited.", oldest)
+    oldest = _since(told.apologies.oldest_automatic, told)
+    yield _one("motma_apologies_automatic_oldest_seconds", "The same of those that are given by themselves.", oldest)
+
+
+def _since(then: datetime | None, told: Figures) -> float:
+    """Seconds since `then`; 0 where there is nothing."""
+    return (told.as_of - then).total_seconds() if then else 0.0
 
 
 def _largest(numbers: Counter[str]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+from prometheus_client import REGISTRY
 
 from database.pool import Database, Role
 from domain.civil_time import CIVIL_ZONE
@@ -184,6 +185,24 @@ async def test_papers_not_brought_in_fifteen_days_are_told_on_the_next_working_d
     assert older_law not in {code for _, code in await calendar.told()}
     await calendar.day(local(2, month=12))
     assert (await calendar.told())[2:] == [(PAPERS, brought)]
+
+
+async def test_every_process_tells_how_far_the_walk_is_whoever_walks(calendar: Calendar) -> None:
+    def ahead() -> float | None:
+        return REGISTRY.get_sample_value("motma_deadlines_ahead_seconds", {"event": LATE})
+
+    for n in range(2):
+        await calendar.opens(local(19, 9, n))
+    calendar.now = local(20)
+    await calendar.watch().turn()
+    await calendar.watch(Watching(batch=1, rest=timedelta(hours=1), look=timedelta(0))).turn()
+    assert ahead() == timedelta(hours=15).total_seconds()  # from nine to midnight
+    deadlines.AHEAD.labels(LATE).set(0)
+    await calendar.watch().turn()  # the walk rests, or another process is at it
+    assert ahead() == timedelta(hours=15).total_seconds()
+    calendar.now = local(21)  # on days off nothing is to be told
+    await calendar.watch().turn()
+    assert ahead() == 0
 
 
 async def test_the_databases_clock_decides_unless_another_is_given(
