@@ -24,9 +24,9 @@ LOOKED_BACK = 50  # messages of one sender that are compared at most
 REPLIES_COMPARED = 5  # of ours within LOOP_WINDOW, with what a machine may only repeat
 MOST_FOLLOWED = 3  # dossiers a person follows that the conversation is told of
 
-# What is known of the sender: the conversation and how old it is, a stop of all notices, the phone, what
-# it follows and was told of last, how often it said these words just now, or a machine spoke, what we replied just now,
-# and how many replies there were of late, with when the first of each goes out of mind.
+# What is known of the sender: the conversation and how old it is, a stop of all notices, the phone, what it follows,
+# is asked about and was told of last, how often it said these words just now, or a machine spoke, what we replied
+# just now, and how many replies there were of late, with when the first of each goes out of mind.
 RECALL = """
     SELECT c.language, CASE WHEN c.expires_at > now() THEN c.state_sealed END AS state_sealed,
            coalesce(now() - (c.expires_at - $8::interval), '100 years'::interval) AS age,
@@ -35,6 +35,9 @@ RECALL = """
            ARRAY (SELECT d.code FROM subscription s JOIN dossier d ON d.id = s.dossier_id
                    WHERE s.contact_digest = $1 AND s.state = 'active'
                    ORDER BY s.changed_at DESC LIMIT $9) AS followed,
+           (SELECT f.number FROM feedback f JOIN feedback_case k ON k.id = f.case_id
+             WHERE f.contact_digest = $1 AND k.state = 'needs_info' AND f.withdrawn_at IS NULL
+             ORDER BY f.filed_at DESC LIMIT 1) AS asked_about,
            told.code AS told_code, told.proven AS told_proven, told.ago AS told_after,
            heard.alike, heard.alike_until, heard.automatic,
            ARRAY (SELECT m.text_sealed
@@ -171,6 +174,7 @@ class Memory:
             if known["told_code"]
             else None,
             followed=tuple(known["followed"]),
+            asked_about=known["asked_about"],
         )
         return said, _standing(known, self._by_sms if manner.brief else self._in_chats, automatic=automatic)
 

@@ -157,7 +157,7 @@ class DemoFeedback:
             received_on=today - timedelta(days=story.days_ago),
         )
         async with self._core.database.transaction(Role.WORKER) as connection:
-            return await self._feedback.filing.file(connection, None, feedback, channel=ChannelName.WEB)
+            return await self._feedback.filing.file(connection, None, feedback, channel=ChannelName("form"))
 
     async def _move(self, filed: Filed, who: Who, step: Step) -> None:
         async with self._core.database.transaction(Role.CONSOLE) as connection:

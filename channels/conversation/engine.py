@@ -211,6 +211,8 @@ class Conversation:
         asks = said.remembered.asked is not Asked.YES_TO_FEEDBACK and asks_progress(text) and formal_in(text) is None
         if asks and (turn := await self._looking_up.again(said)):
             return turn
+        if self._by_number and (turn := await self._by_number.supplied(said, text)):
+            return turn
         turn = await self._complaining.free_text(said, text) or self._looking_up.unreadable(said, reading)
         return replace(turn, clear=False)
 

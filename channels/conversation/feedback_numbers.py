@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from channels.conversation.formal_words import formal_in
 from channels.conversation.rating import score_in
 from channels.conversation.replies import Replies
 from channels.conversation.turn import (
@@ -131,6 +132,17 @@ class ByNumber:
             return self._rate(said, number, said.remembered.score, text)
         return None
 
+    async def supplied(self, said: Said, text: str) -> Turn | None:
+        """Words with neither command nor code, while an office waits for this person's answer: they are the answer.
+
+        None where nothing is waited for, where something else was talked about since, and for what sounds like a
+        matter of its own.
+        """
+        number = said.asked_about
+        if number is None or said.remembered.draft or formal_in(text) or not any(c.isalnum() for c in text):
+            return None
+        return await self._act(said, number, SenderAct.ADD, text, key="number.supplied")
+
     async def rate(self, said: Said, number: str, words: str) -> Turn:
         """`DANH GIA 4 PA-…`."""
         found = await self._found(said, number, "")
@@ -168,14 +180,14 @@ class ByNumber:
             return await self._act(said, number, SenderAct.ADD, words)
         return self._told(said, found)
 
-    async def _act(self, said: Said, number: str, act: SenderAct, words: str) -> Turn:
+    async def _act(self, said: Said, number: str, act: SenderAct, words: str, *, key: str = "") -> Turn:
         remember = self._remember(number, proven=True)
         try:
             await self._budget.take(address=None, contacts=(), code=number)
         except TooManyFiled:
             return self._say(said, "number.too_many", remember)
         acts: tuple[Act, ...] = (ActOnNumber(number=number, act=act, words=words),)
-        return self._say(said, f"number.done.{act}", remember, acts=acts, number=number)
+        return self._say(said, key or f"number.done.{act}", remember, acts=acts, number=number)
 
     def _rate(self, said: Said, number: str, score: int, reason: str) -> Turn:
         asks_why = score <= DISCONTENT and not reason

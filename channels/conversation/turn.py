@@ -109,7 +109,8 @@ class Said:
     """One message to be understood. `text` is clean NFC.
 
     `phone`: the number (E.164) known to be this person's, so that the answer reaches its owner; `told`: a notice within
-    `TALKED_ABOUT_FOR`; `followed`: codes of dossiers this person follows, the newest first, not all of many.
+    `TALKED_ABOUT_FOR`; `followed`: codes of dossiers this person follows, the newest first, not all of many;
+    `asked_about`: the number of this person's feedback that waits for an answer, the newest.
     """
 
     by: Contact
@@ -122,6 +123,7 @@ class Said:
     phone: str | None = field(default=None, repr=False)
     told: Told | None = None
     followed: tuple[str, ...] = ()
+    asked_about: str | None = None
 
     @property
     def origin(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from domain.errors import Undeliverable
 from domain.language import Language
 from domain.message import Outgoing
+from feedback_intake.numbers import NUMBER
 from lookup.wording import Words
 
 WORDS = Words("channels.email")
@@ -65,9 +66,9 @@ def letter(
     made["Auto-Submitted"] = "auto-generated"
     made["List-Unsubscribe"] = f"<{stop_url}>"
     made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    why, stop = WORDS.say(language, "why"), WORDS.say(language, "stop", url=stop_url)
+    why, stop = WORDS.say(language, "why.answer" if reply_to else "why"), WORDS.say(language, "stop", url=stop_url)
     made.set_content(f"{message.text}\n\n-- \n{why}\n{stop}\n", cte="base64")
-    made.add_alternative(_html(message, stop_url), subtype="html", cte="base64")
+    made.add_alternative(_html(message, why, stop_url), subtype="html", cte="base64")
     made["Content-Language"] = language.value  # set before, it would go down into the first part
     return made
 
@@ -75,10 +76,12 @@ def letter(
 def _subject(message: Outgoing, language: Language) -> str:
     code, status = message.facts.get("code"), message.facts.get("status")
     said = WORDS.say(language, "subject", code=code, status=status) if code and status else ""
+    if not said and (named := NUMBER.search(message.text)):
+        said = WORDS.say(language, "subject.feedback", number=named[0])
     return " ".join((said or WORDS.say(language, "subject.plain")).split())[:MOST_SUBJECT]
 
 
-def _html(message: Outgoing, stop_url: str) -> str:
+def _html(message: Outgoing, why: str, stop_url: str) -> str:
     language = message.language
     lines = "<br>\n".join(escape(line) for line in message.text.splitlines())
     return (
@@ -86,7 +89,7 @@ def _html(message: Outgoing, stop_url: str) -> str:
         '<meta name="viewport" content="width=device-width"></head>\n'
         '<body style="font: 1rem/1.5 sans-serif; max-width: 36rem; margin: 1rem auto; padding: 0 1rem">\n'
         f"<p>{lines}</p>\n"
-        f'<hr>\n<p style="font-size: .875rem">{escape(WORDS.say(language, "why"))}<br>\n'
+        f'<hr>\n<p style="font-size: .875rem">{escape(why)}<br>\n'
         f'<a href="{escape(stop_url)}">{escape(WORDS.say(language, "stop.link"))}</a></p>\n'
         "</body></html>\n"
     )

@@ -22,6 +22,7 @@ from lookup.code_finder import read
 
 URL = f"{HOME}/phan-anh"
 CHANNELS = (
+    "form",
     "web",
     "sms",
     "zalo",

@@ -101,6 +101,24 @@ async def test_who_filed_by_sms_goes_the_whole_way_by_sms(line: Line, office: Of
     assert "Da rut" in await hears_after(citizen, number)
 
 
+async def test_words_without_a_number_answer_what_the_office_asked(
+    line: Line, office: Office, citizen: Citizen
+) -> None:
+    await office.files()
+    number = await files(citizen)
+    await moves(line.core, number, Step(move=MoveName.ASK, why="Ông/Bà nộp ngày nào?"), Who.CLERK)
+    await citizen.hears()
+    assert (await hears_after(citizen, "ngày 2/11, quầy số 3")).startswith(f"Da gui vao {number} lam cau tra loi.")
+    assert await state(line.core) is CaseState.RECEIVED
+    (*_, step) = await rows(line.core, "feedback_step")
+    assert line.core.seal.open(step["why_sealed"]) == "ngày 2/11, quầy số 3"
+    assert not (await hears_after(citizen, "còn giấy tờ thì sao nữa")).startswith("Da gui")  # nothing is asked any more
+    await moves(line.core, number, Step(move=MoveName.ASK, why="Hồ sơ nào?"), Who.CLERK)
+    await citizen.hears()
+    for words in ("tôi muốn khiếu nại quyết định này", CODE, "TRO GIUP"):  # all these are something else
+        assert not (await hears_after(citizen, words)).startswith("Da gui")
+
+
 async def test_a_stranger_with_the_number_reads_and_does_nothing(line: Line, office: Office, citizen: Citizen) -> None:
     await office.files()
     number = await files(citizen)

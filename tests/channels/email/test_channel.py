@@ -272,3 +272,25 @@ def test_it_is_off_without_a_server_and_has_no_reports_without_a_secret(database
         public_url=PUBLIC_URL,
     )
     assert list(channel.routes()) == []
+
+
+async def test_a_letter_about_feedback_names_it_and_may_be_answered(post: Post, database: Database, seal: Seal) -> None:
+    channel = EmailChannel(
+        EmailSettings(
+            smtp_url=f"smtp://127.0.0.1:{post.port}",
+            mail_from="khong-tra-loi@motma.example.vn",
+            mail_reply_to="gop-y@motma.example.vn",
+        ),
+        reports=Reports(database),
+        seal=seal,
+        database=database,
+        public_url=PUBLIC_URL,
+    )
+    await channel.send(notice("Sở Tư pháp cần Ông/Bà cho biết thêm về PA-261122-123456: ngày nào?", facts={}))
+    (letter,) = post.letters
+    assert letter["Subject"] == "Phản ánh, kiến nghị PA-261122-123456"
+    assert letter["Reply-To"] == "gop-y@motma.example.vn"
+    assert "xin không trả lời" not in letter.as_string()
+    text = letter.get_body(("plain",))
+    assert text is not None
+    assert "trả lời đến nơi nhận phản ánh" in text.get_content()
