@@ -119,6 +119,26 @@ class Choosing:
         after = self._today(agency)
         return after[0] if len(after) == 1 else None
 
+    def heir(self, agency_id: int) -> int | None:
+        """The office that works in its place today, itself where it still does; None where nobody is known to.
+
+        It may go on under its code; else what took over counts, where that is one office alone, else what stands above.
+        """
+        agency, day, seen = self._registry.agency(agency_id), civil_day(utc_now()), set[int]()
+        while agency is not None and agency.agency_id not in seen:
+            seen.add(agency.agency_id)
+            after = self.office(agency.code)
+            if after is not None and _open(after, day):
+                return after.agency_id
+            agency = self._registry.agency(agency.parent_id) if agency.parent_id is not None else None
+        return None
+
+    def ended(self) -> list[int]:
+        """The offices that work no more."""
+        day = civil_day(utc_now())
+        periods = (agency for of_one in self._registry.periods().values() for agency in of_one)
+        return [agency.agency_id for agency in periods if agency.valid_to is not None and agency.valid_to < day]
+
     def _today(self, closed: Agency) -> tuple[Agency, ...]:
         """The offices that do its work today."""
         day = civil_day(utc_now())

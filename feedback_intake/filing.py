@@ -103,12 +103,20 @@ class Filed:
 class Filing:
     """Keeps feedback. Runs as `motma_worker`, or for a letter as `motma_app`, in the transaction it is given."""
 
-    def __init__(self, seal: Seal, calendar: Callable[[], WorkingCalendar], *, desk: str = "") -> None:
+    def __init__(
+        self,
+        seal: Seal,
+        calendar: Callable[[], WorkingCalendar],
+        *,
+        desk: str = "",
+        heir: Callable[[int], int | None] = lambda agency_id: agency_id,
+    ) -> None:
         """`calendar` gives the working days as they are known now; `desk` is the code of the agency that sorts what
-        names no office, by default the root of the tree."""
+        names no office, by default the root of the tree; `heir` the office that works in another's place today."""
         self._seal = seal
         self._calendar = calendar
         self._desk = desk
+        self._heir = heir
 
     async def file(
         self,
@@ -125,7 +133,8 @@ class Filing:
         """Keep `feedback` and open its case. One message files once: its `inbound_id` is unique.
 
         `sender` None: nobody who can be answered but by post; `channel` then says how it came. The case goes to
-        `holder`; else to the office of the dossier, the one chosen, or the intake desk: it is never without an owner.
+        `holder`; else to the office of the dossier, the one chosen, or the intake desk: it is never without an owner,
+        for in place of an office that ended, its heir of today counts.
         `claim` names the form it came by, which files once; `reply_proven`: the sender's address is known to be
         theirs. Raises `Invalid`; a number or a claim that is taken raises asyncpg's UniqueViolationError: then all is
         tried again with another number.
@@ -136,7 +145,7 @@ class Filing:
         calendar = self._calendar()
         subject = await find_subject(connection, feedback.code, calendar)
         holder = holder or (subject and subject.agency_id) or feedback.agency_id
-        holder = holder or int(await connection.fetchval(INTAKE_DESK, self._desk))
+        holder = (self._heir(holder) if holder else None) or int(await connection.fetchval(INTAKE_DESK, self._desk))
         received_on = feedback.received_on or civil_day(utc_now())
         day = calendar.working_day_from(received_on)
         term = await term_of(connection, holder)

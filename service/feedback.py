@@ -19,6 +19,8 @@ from feedback_intake.clamd import Clamd
 from feedback_intake.drafts import Drafts
 from feedback_intake.filing import Filing
 from feedback_intake.hearing import SenderActs
+from feedback_intake.inheriting import MOST_AT_ONCE as MOST_HANDED_ON
+from feedback_intake.inheriting import Inheriting
 from feedback_intake.number_desk import NumberDesk
 from feedback_intake.paper import PaperIntake
 from feedback_intake.progress import FeedbackReader
@@ -42,6 +44,7 @@ class FeedbackService:
     reader: FeedbackReader
     ratings: Ratings
     choosing: Choosing
+    inheriting: Inheriting
     numbers: GuardedFeedback
     budget: FilingBudget
     office: Callable[[int, Language], str]
@@ -59,7 +62,8 @@ class FeedbackService:
         telling = Telling(core.seal, core.outbox, office, url=f"{settings.url}/")
         cases = Cases(core.seal, lambda: core.registry.calendar, telling)
         reader = FeedbackReader(core.seal)
-        filing = Filing(core.seal, lambda: core.registry.calendar, desk=desk)
+        choosing = Choosing(core.registry)
+        filing = Filing(core.seal, lambda: core.registry.calendar, desk=desk, heir=choosing.heir)
         acts, budget = SenderActs(core.seal, cases), FilingBudget(core.limits)
         numbers = GuardedFeedback(NumberDesk(core.database, reader, core.seal), core.limits)
         scan = Clamd(settings.clamd).is_clean if settings.clamd else None
@@ -85,7 +89,8 @@ class FeedbackService:
             acts=acts,
             reader=reader,
             ratings=ratings,
-            choosing=Choosing(core.registry),
+            choosing=choosing,
+            inheriting=Inheriting(choosing, telling, lambda: core.registry.calendar, desk=desk),
             numbers=numbers,
             budget=budget,
             office=office,
@@ -112,7 +117,7 @@ def _office_names(core: Core) -> Callable[[int, Language], str]:
     return name
 
 
-def watching(core: Core) -> Callable[[], Awaitable[None]]:
+def watching(core: Core, feedback: FeedbackService) -> Callable[[], Awaitable[None]]:
     """What the calendar does to cases and drafts, every minute for ever; several processes share the work."""
     watch = Watching(lambda: core.registry.calendar)
 
@@ -120,8 +125,9 @@ def watching(core: Core) -> Callable[[], Awaitable[None]]:
         while True:
             async with core.database.transaction(Role.WORKER) as connection:
                 done = await watch.turn(connection)
+                handed_on = await feedback.inheriting.turn(connection)
                 await Drafts.sweep(connection)
-            if max(done) < MOST_AT_ONCE:
+            if max(done) < MOST_AT_ONCE and handed_on < MOST_HANDED_ON:
                 await asyncio.sleep(EVERY)
 
     return run

@@ -80,7 +80,7 @@ async def open_site(
             courier = await stack.enter_async_context(open_courier(core, callback_addresses(settings)))
             await stack.enter_async_context(_working("callbacks", courier.run, courier.stop))
             await stack.enter_async_context(beside("deadlines", open_watch(core).run))
-            await stack.enter_async_context(beside("cases", watching(core)))
+            await stack.enter_async_context(beside("cases", watching(core, feedback)))
         await stack.enter_async_context(told_to_prometheus(core.database, dispatcher=dispatcher, senders=senders))
         if "web" in roles or "bot" in roles:
             await stack.enter_async_context(_working("inbox", inbox.run, inbox.stop))

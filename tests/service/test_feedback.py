@@ -42,7 +42,9 @@ async def test_cases_are_closed_once_nobody_may_object_any_more(core: Core) -> N
         await connection.execute(
             "UPDATE feedback_case SET state = 'answered', object_until = current_date - 2 WHERE id = $1", filed.case_id
         )
-        async with beside("cases", watching(core)), beside("cases of another process", watching(core)):
+        feedback = FeedbackService.of(core, Settings())
+        watch = watching(core, feedback)
+        async with beside("cases", watch), beside("cases of another process", watching(core, feedback)):
             async with asyncio.timeout(5):
                 while await connection.fetchval("SELECT state FROM feedback_case") != CaseState.CLOSED:
                     continue
