@@ -13,7 +13,7 @@ from domain.status import Stage
 from feedback_intake.filing import TAIL
 from feedback_intake.moves import CaseState
 from feedback_intake.progress import Progress
-from feedback_intake.telling import WORDS
+from feedback_intake.telling import WORDS, refusal
 from lookup.wording import stage_label
 
 _S = CaseState
@@ -85,7 +85,7 @@ class FeedbackLookup:
                     "move": step.move,
                     "state": step.state,
                     "label": WORDS.say(language, f"step.{step.move}"),
-                    "words": step.words,
+                    "words": refusal(step.reason, step.words, found.number, _name(office, language), language),
                 }
                 for step in proven.steps
             ],
@@ -98,10 +98,15 @@ class FeedbackLookup:
 def _office(agency: Agency | None, language: Language) -> dict[str, str] | None:
     if agency is None:
         return None
-    english = language is Language.ENGLISH and agency.name_en
     return {
         "code": agency.code,
-        "name": agency.name_en if english else agency.name,
+        "name": _name(agency, language),
         "phone": agency.phone,
         "address": agency.address,
     }
+
+
+def _name(agency: Agency | None, language: Language) -> str:
+    if agency is None:
+        return ""
+    return agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name

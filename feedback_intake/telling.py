@@ -31,6 +31,14 @@ SENDERS = """
      WHERE case_id = $1 AND address_sealed IS NOT NULL AND withdrawn_at IS NULL ORDER BY id"""
 
 
+def refusal(reason: str | None, why: str, number: str, office: str, language: Language, *, brief: bool = False) -> str:
+    """Why something was not taken and where it belongs, as its sender was told; of all else, the bare words `why`."""
+    if reason not in set(RefusalReason):
+        return why
+    form = "sms" if brief else "full"
+    return WORDS.say(language, f"{form}.refuse.{reason}", number=number, office=office, why=why).strip()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What there is to tell: the move, its words, and whose answer it is. `by` held the case before it."""

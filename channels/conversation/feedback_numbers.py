@@ -35,6 +35,7 @@ from feedback_intake.numbers import NUMBER
 from feedback_intake.progress import Progress, ProvenProgress
 from feedback_intake.ratings import DISCONTENT, HIGHEST, LOWEST, HandlingRating
 from feedback_intake.telling import WORDS as STATES
+from feedback_intake.telling import refusal
 from lookup.wording import Words, day
 
 WORDS = Words("channels.conversation")
@@ -204,7 +205,9 @@ class ByNumber:
         language, proven = said.language, found.proven
         state = STATES.say(language, f"state.{found.state}.label")
         said_so_far = [WORDS.say(language, "number.head", number=found.number, state=state)]
-        if proven is not None:
+        if proven is not None and found.state is CaseState.REFUSED:
+            said_so_far = self._refused(said, found, proven) or said_so_far
+        elif proven is not None:
             said_so_far += self._own_words(said, found, proven)
         if found.late:
             said_so_far.append(WORDS.say(language, "number.late", day=day(found.answer_by)))
@@ -221,6 +224,15 @@ class ByNumber:
         remember = self._remember(found.number, proven=proven is not None, asked=asked)
         acts: tuple[Act, ...] = (ConfirmReply(number=found.number),) if proven is not None else ()
         return self._replies.of(said, text, remember=remember, acts=acts, choices=self._choices(found, language))
+
+    def _refused(self, said: Said, found: Progress, proven: ProvenProgress) -> list[str]:
+        """Why it was not taken, and where it belongs."""
+        office = self._office(found.holder_agency, said.language)
+        return [
+            refusal(step.reason, step.words, found.number, office, said.language, brief=said.manner.brief)
+            for step in proven.steps
+            if step.move == "refuse"
+        ][-1:]
 
     def _own_words(self, said: Said, found: Progress, proven: ProvenProgress) -> list[str]:
         language, told = said.language, []

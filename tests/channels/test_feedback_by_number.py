@@ -8,7 +8,7 @@ import pytest
 from channels.conversation.feedback_numbers import LONGEST_BY_SMS, number_and_words
 from database.pool import SET_TENANT, Role
 from feedback_intake.cases import Actor, Step
-from feedback_intake.moves import CaseState, MoveName, Who
+from feedback_intake.moves import CaseState, MoveName, RefusalReason, Who
 from service.feedback import FeedbackService
 from service.settings import Settings
 from service.wiring import Core
@@ -99,6 +99,21 @@ async def test_who_filed_by_sms_goes_the_whole_way_by_sms(line: Line, office: Of
     assert await hears_after(citizen, f"{number} RUT") == f"Da rut {number}."
     assert await state(line.core) is CaseState.WITHDRAWN
     assert "Da rut" in await hears_after(citizen, number)
+
+
+async def test_who_asks_about_what_was_not_taken_reads_why_and_where_it_belongs(
+    line: Line, office: Office, citizen: Citizen
+) -> None:
+    await office.files()
+    number = await files(citizen)
+    why = "Quyết định này của Ủy ban nhân dân xã."
+    await moves(line.core, number, Step(move=MoveName.REFUSE, reason=RefusalReason.COMPLAINT, why=why), Who.CLERK)
+    told = await citizen.hears()
+    asked = await hears_after(citizen, number)
+    for text in (told, asked):
+        assert "khieu nai" in text
+        assert "Ban Tiep cong dan" in text
+        assert "Quyet dinh nay" in text
 
 
 async def test_words_without_a_number_answer_what_the_office_asked(

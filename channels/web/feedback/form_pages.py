@@ -69,6 +69,7 @@ class Shown:
     saved: bool = False
     wait: str = ""
     own_draft: bool = False  # it was begun earlier
+    files_lost: bool = False  # they came and could not be kept: they must be chosen again
     question: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -132,9 +133,8 @@ class FormPages:
         token = form.draft if _TOKEN.fullmatch(form.draft) else token_urlsafe(24)
         if not verdict.allowed:
             # Nothing more is kept for this address; what was typed goes back to the page it came from.
-            return await self._form(
-                request, token, Draft(fields=form.fields), self._too_many(request, verdict.retry_after)
-            )
+            refused = self._too_many(request, verdict.retry_after, files_lost=bool(form.files))
+            return await self._form(request, token, Draft(fields=form.fields), refused)
         form.fields = self._settled(form)
         draft = Draft(fields=form.fields)
         try:
@@ -148,7 +148,8 @@ class FormPages:
         except TooManyFiled as refusal:
             return await self._form(request, token, draft, self._too_many(request, refusal.after.total_seconds()))
         except Unavailable:
-            shown = Shown(status=503, about="send", mistake="unavailable")
+            lost = len(form.files) > len(draft.files)
+            shown = Shown(status=503, about="send", mistake="unavailable", files_lost=lost)
             return await self._form(request, token, draft, shown)
 
     async def reopen(self, request: web.Request) -> web.Response:
@@ -346,10 +347,10 @@ class FormPages:
             return None
         return answer.agency if answer else None
 
-    def _too_many(self, request: web.Request, seconds: float) -> Shown:
+    def _too_many(self, request: web.Request, seconds: float, *, files_lost: bool = False) -> Shown:
         wait = wait_words(_seconds(seconds), self._pages.language(request))
         headers = {"Retry-After": str(max(1, round(seconds)))}
-        return Shown(status=429, about="send", mistake="too_many", wait=wait, headers=headers)
+        return Shown(status=429, about="send", mistake="too_many", wait=wait, files_lost=files_lost, headers=headers)
 
     def _to_number(self, number: str) -> web.Response:
         location = f"{NUMBER_PLACE}/{link_of(self._seal, number)}"

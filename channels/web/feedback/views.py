@@ -10,7 +10,7 @@ from feedback_intake.filing import FeedbackKind
 from feedback_intake.hearing import SenderAct
 from feedback_intake.moves import CaseState
 from feedback_intake.progress import FileHeld, Progress, ProvenProgress
-from feedback_intake.telling import WORDS
+from feedback_intake.telling import WORDS, refusal
 from lookup.wording import long_day, moment
 
 _ANSWERED = frozenset({CaseState.ANSWERED, CaseState.PUBLISHED})
@@ -88,7 +88,7 @@ def number_view(progress: Progress, agency: Callable[[int], Agency | None], lang
         ),
         filed=_unbroken(long_day(progress.filed_at, language)),
         office=office_view(holder, language) if holder else None,
-        own=_own(progress.proven, state, agency, language) if progress.proven else None,
+        own=_own(progress, progress.proven, agency, language) if progress.proven else None,
     )
 
 
@@ -107,8 +107,9 @@ def _icon(progress: Progress) -> str:
 
 
 def _own(
-    proven: ProvenProgress, state: CaseState, agency: Callable[[int], Agency | None], language: Language
+    progress: Progress, proven: ProvenProgress, agency: Callable[[int], Agency | None], language: Language
 ) -> OwnView:
+    number, state, holder = progress.number, progress.state, _name(agency(progress.holder_agency), language)
     asked = [step.words for step in proven.steps if step.move == "ask"]
     return OwnView(
         text=proven.text,
@@ -118,7 +119,7 @@ def _own(
                 at=_unbroken(moment(step.at, language)),
                 label=WORDS.say(language, f"step.{step.move}"),
                 office=_name(agency(step.to_agency), language) if step.to_agency else "",
-                words=step.words,
+                words=refusal(step.reason, step.words, number, holder, language),
             )
             for step in proven.steps
         ),

@@ -216,7 +216,7 @@ async def test_files_that_are_not_wanted_are_named_and_the_rest_is_kept(corner: 
         {"text": TEXT, **PERSON},
         files=(("tốt.pdf", PDF), ("bom.png", bomb(20_000)), ("gói.zip", b"PK\x03\x04" + bytes(50))),
     )
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - began < 3.0  # most of it is the program that cleans the document
     page = await answer.text()
     assert answer.status == 422
     for words in ("tốt.pdf", "bom.png: ảnh này quá lớn", "gói.zip: chỉ nhận ảnh"):
@@ -272,10 +272,11 @@ async def test_while_the_store_is_away_the_page_keeps_the_words(
         raise Unavailable("The store cannot be reached at the moment.")
 
     monkeypatch.setattr(Database, "transaction", away)
-    answer = await send(corner, draft, {"text": TEXT, **PERSON})
+    answer = await send(corner, draft, {"text": TEXT, **PERSON}, files=(("a.pdf", PDF),))
     page = await answer.text()
     assert answer.status == 503
     assert TEXT in page
+    assert "xin chọn lại tệp" in page
     assert PERSON["postal_address"] in page
 
 
