@@ -14,6 +14,7 @@ from lookup.working_time import DayKind, DayOverride
 
 _URL = f"{HOME}/lich"
 _SHOWN = timedelta(days=400)
+_AT_ONCE = 50
 
 
 async def show(visit: Visit) -> web.Response:
@@ -84,11 +85,14 @@ async def _page(
     corrected = {override.day for override in ours}
     days = (today + timedelta(days=n) for n in range(_SHOWN.days))
     shipped = [o for o in calendar.overrides if o.day >= today and o.day not in corrected]
+    since = typed_day(visit.asked("sau")) or date.min
+    later = [override for override in ours if override.day > since]
     return visit.render(
         "calendar.html",
         status=status,
-        ours=ours,
-        shipped=shipped,
+        ours=later[:_AT_ONCE],
+        onward=f"{_URL}?sau={later[_AT_ONCE - 1].day.isoformat()}" if len(later) > _AT_ONCE else "",
+        shipped=shipped if since == date.min else [],
         off=[day for day in days if day.weekday() < 5 and not calendar.is_working_day(day)],
         may=_may(visit),
         typed=typed or {},

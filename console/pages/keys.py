@@ -12,6 +12,7 @@ from domain.errors import Invalid
 from lookup.api_keys import KeyKind, create_key, list_keys, revoke_key
 
 _URL = f"{HOME}/khoa"
+_AT_ONCE = 50
 
 
 async def show(visit: Visit) -> web.Response:
@@ -57,10 +58,13 @@ async def _page(
 ) -> web.Response:
     async with visit.reading() as connection:
         keys = await list_keys(connection)
+    keys.sort(key=lambda key: (key.revoked_at is not None, key.agency_code, key.name))
+    first = visit.number("tu") or 0
     return visit.render(
         "keys.html",
         status=status,
-        keys=sorted(keys, key=lambda key: (key.revoked_at is not None, key.agency_code, key.name)),
+        keys=keys[first : first + _AT_ONCE],
+        onward=f"{_URL}?tu={first + _AT_ONCE}" if len(keys) > first + _AT_ONCE else "",
         made=made,
         offices=offered(visit),
         typed=typed or {},

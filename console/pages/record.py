@@ -38,10 +38,14 @@ async def export(visit: Visit) -> web.StreamResponse:
 
 
 async def _rows(visit: Visit, connection: Connection, period: Period) -> AsyncIterator[Sequence[Cell]]:
-    acts = _named(visit)
+    acts, names, values = _named(visit, "act."), _named(visit, "fact.name."), _named(visit, "fact.value.")
     async for one in entries_between(connection, *period.bounds):
         who = one.name or one.email or (f"#{one.account_id}" if one.account_id else visit.say("record.command_line"))
-        facts = "; ".join(f"{name}: {value}" for name, value in one.facts.items() if value not in {None, ""})
+        facts = "; ".join(
+            f"{names.get(name, name)}: {values.get(str(value), value)}"
+            for name, value in one.facts.items()
+            if value not in {None, ""}
+        )
         yield (one.number, one.at, who, one.agency, acts.get(one.action, one.action), one.subject, facts)
 
 
@@ -60,7 +64,9 @@ async def _page(visit: Visit, mistakes: Mapping[str, str] | None = None) -> web.
         entries=found,
         subject=subject,
         onward=onward,
-        named=_named(visit),
+        named=_named(visit, "act."),
+        facts_named=_named(visit, "fact.name."),
+        values_named=_named(visit, "fact.value."),
         mistakes=mistakes or {},
         days={
             "tu": visit.form.get("tu") or visit.day(period.first),
@@ -70,10 +76,10 @@ async def _page(visit: Visit, mistakes: Mapping[str, str] | None = None) -> web.
     )
 
 
-def _named(visit: Visit) -> dict[str, str]:
-    """The acts that have words; others are shown by their names."""
+def _named(visit: Visit, family: str) -> dict[str, str]:
+    """What has words of a family; the rest is shown by its name."""
     keys = WORDS.keys(visit.language)
-    return {key.removeprefix("act."): visit.say(key) for key in keys if key.startswith("act.")}
+    return {key.removeprefix(family): visit.say(key) for key in keys if key.startswith(family)}
 
 
 PAGE = Page(

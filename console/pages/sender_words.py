@@ -13,6 +13,7 @@ from domain.status import Status
 from lookup.quarantine import map_status, overview
 
 _URL = f"{HOME}/tu-cho-nghia"
+_AT_ONCE = 50
 STATUS_FIELDS = frozenset({"status", "TrangThaiHoSo", "TrangThai"})
 
 
@@ -58,11 +59,16 @@ async def waits(visit: Visit) -> int:
 async def _page(visit: Visit, *, mistakes: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
     async with visit.reading() as connection:
         items = await overview(connection)
+    words = [item for item in items if item.field in STATUS_FIELDS and item.value]
+    others = [item for item in items if item.field not in STATUS_FIELDS or not item.value]
+    first = visit.number("tu") or 0
+    end = first + _AT_ONCE
     return visit.render(
         "sender_words.html",
         status=status,
-        words=[item for item in items if item.field in STATUS_FIELDS and item.value],
-        others=[item for item in items if item.field not in STATUS_FIELDS or not item.value],
+        words=words[first:end],
+        others=others[first:end],
+        onward=f"{_URL}?tu={end}" if max(len(words), len(others)) > end else "",
         statuses=[(status.value, f"{status.value}. {visit.status(status)}") for status in Status],
         mistakes=mistakes or {},
     )

@@ -1,4 +1,4 @@
-"""An officer in a browser: signed in, and what is looked at on each page of the console."""
+"""An officer in a browser: signed in, at the keyboard, and what is looked at on each page of the console."""
 
 import os
 from pathlib import Path
@@ -26,3 +26,25 @@ async def seen(page: Page, name: str) -> None:
     await looks_right(page)
     if SHOTS:
         await page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+
+
+async def key(page: Page, name: str) -> None:
+    """Press Alt and an access key, and wait for the page it opens.
+
+    Chromium looks for the text of the key, which Playwright leaves out when Alt is held.
+    """
+    session = await page.context.new_cdp_session(page)
+    code = f"Digit{name}" if name.isdigit() else f"Key{name.upper()}"
+    event = {"modifiers": 1, "key": name, "code": code, "windowsVirtualKeyCode": ord(name.upper())}
+    async with page.expect_navigation(timeout=15_000):
+        await session.send("Input.dispatchKeyEvent", {"type": "keyDown", "text": name, "unmodifiedText": name, **event})
+        await session.send("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+
+
+async def by_tab(page: Page, wanted: str) -> None:
+    """Reach an element with the Tab key alone."""
+    for _ in range(80):
+        if await page.locator(f"{wanted}:focus").count():
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} cannot be reached")

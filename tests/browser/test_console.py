@@ -30,7 +30,10 @@ async def open_console(browser: Browser, house: House) -> AsyncIterator[OpenPage
         yield open_it
 
 
-@pytest.mark.parametrize(("width", "scheme", "rows"), [(360, "dark", 50), (768, "light", 50), (1280, "light", 1)])
+@pytest.mark.parametrize(
+    ("width", "scheme", "rows"),
+    [(360, "dark", 50), (768, "light", 50), (1280, "light", 1), (1280, "dark", 0), (768, "dark", 10_000)],
+)
 async def test_every_page_fits(open_console: OpenPage, house: House, width: int, scheme: str, rows: int) -> None:
     await fill(house.core, rows)
     page = await open_console(width=width, color_scheme=scheme)
@@ -38,7 +41,9 @@ async def test_every_page_fits(open_console: OpenPage, house: House, width: int,
     await seen(page, f"vao-{width}-{scheme}")
     await sign_in(page)
     for place in PLACES:
-        await page.goto(place.url)
+        answer = await page.goto(place.url)
+        assert answer, place.url
+        assert answer.ok, place.url
         await seen(page, f"{place.name}-{width}-{scheme}-{rows}")
     if rows:
         for path in ("/console/ho-so/H05.16-261102-0001", "/console/tai-khoan/1?lang=en", "/console/khong-co"):

@@ -1,11 +1,10 @@
-"""The pages of cases as a browser shows them, and the whole day of a handler by keyboard."""
+"""The pages of cases as a browser shows them: narrow and wide, by day and by night, empty and full."""
 
-import re
 from collections.abc import AsyncIterator
 from unicodedata import normalize
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser
 
 from console.roles import OfficerRole
 from database.pool import Role
@@ -90,71 +89,3 @@ async def test_the_pages_of_cases_fit(open_console: OpenPage, house: House, widt
         await seen(page, f"approval-en-{mark}")
         await page.goto(f"/console/phe-duyet/{filed[1].case_id}/cong-khai?lang=vi")
         await seen(page, f"publication-{mark}")
-
-
-async def key(page: Page, name: str) -> None:
-    """Press Alt and an access key, and wait for the page it opens.
-
-    Chromium looks for the text of the key, which Playwright leaves out when Alt is held.
-    """
-    session = await page.context.new_cdp_session(page)
-    code = f"Digit{name}" if name.isdigit() else f"Key{name.upper()}"
-    event = {"modifiers": 1, "key": name, "code": code, "windowsVirtualKeyCode": ord(name.upper())}
-    async with page.expect_navigation(timeout=15_000):
-        await session.send("Input.dispatchKeyEvent", {"type": "keyDown", "text": name, "unmodifiedText": name, **event})
-        await session.send("Input.dispatchKeyEvent", {"type": "keyUp", **event})
-
-
-async def by_tab(page: Page, wanted: str) -> None:
-    """Reach an element with the Tab key alone."""
-    for _ in range(80):
-        if await page.locator(f"{wanted}:focus").count():
-            return
-        await page.keyboard.press("Tab")
-    raise AssertionError(f"{wanted} cannot be reached")
-
-
-async def test_the_day_of_a_handler_by_keyboard(open_console: OpenPage, house: House) -> None:
-    desk = CaseDesk(database=house.core.database, seal=house.core.seal)
-    filed = await desk.files(office=OFFICE)
-    page = await open_console(width=1280, java_script_enabled=False)
-    await sign_in(page, "binh@bacninh.gov.vn")
-    await page.goto("/console/phan-anh?tab=unassigned")
-    await by_tab(page, f'a[href="/console/phan-anh/{filed.case_id}"]')
-    await page.keyboard.press("Enter")
-    await expect(page.locator("h1")).to_have_text(filed.number)
-    names = [re.sub(r"^\d+\s*", "", text) for text in await page.locator(".moves a").all_inner_texts()]
-    await key(page, str(names.index("Bắt đầu xử lý") + 1))
-    await key(page, "g")
-    await expect(page.locator("[role=status]").first).to_contain_text("Đã bắt đầu")
-    await by_tab(page, "#f-note")
-    await page.keyboard.type("Đã gọi bộ phận một cửa.")
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
-    await expect(page.locator(".timeline").first).to_contain_text("Đã gọi bộ phận")
-    names = [re.sub(r"^\d+\s*", "", text) for text in await page.locator(".moves a").all_inner_texts()]
-    await key(page, str(names.index("Trình câu trả lời") + 1))
-    await by_tab(page, "#f-answer")
-    await page.keyboard.type("Chúng tôi xin lỗi Ông/Bà. Kết quả có ngày mai.")
-    await key(page, "n")  # kept, and still there
-    await expect(page.locator("#f-answer")).to_have_value("Chúng tôi xin lỗi Ông/Bà. Kết quả có ngày mai.")
-    await key(page, "g")
-    await expect(page.locator("[role=status]").first).to_contain_text("Đã trình duyệt")
-
-
-async def test_letters_are_typed_one_after_another_by_keyboard(open_console: OpenPage) -> None:
-    page = await open_console(width=1280, java_script_enabled=False)
-    await sign_in(page, "an@bacninh.gov.vn")
-    await page.goto("/console/ghi-nhan")
-    for number in range(2):
-        await by_tab(page, "#f-text")
-        await page.keyboard.type(f"Thư số {number}: tôi chờ kết quả đã lâu.")
-        await by_tab(page, "#f-name")
-        await page.keyboard.type("Trần Thị Bích")
-        await by_tab(page, "#f-postal_address")
-        await page.keyboard.type("12 Lê Lợi, Bắc Ninh")
-        async with page.expect_navigation(timeout=10_000):
-            await page.keyboard.press("Enter")
-        await expect(page.locator(".slip-number")).to_contain_text("PA-")
-        await key(page, "t")
-        await expect(page.locator("#f-text")).to_have_value("")

@@ -133,7 +133,7 @@ async def test_a_dossier_is_found_shown_and_noted(house: House) -> None:
     whole = (await auditor.get("/console/nhat-ky")).text
     assert "0901" not in whole
     assert "nguyễn văn an" not in whole
-    assert "by: name" in whole
+    assert "tìm theo: họ tên" in whole
 
 
 async def test_an_office_sees_its_own_part_only(house: House) -> None:

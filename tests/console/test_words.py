@@ -25,6 +25,7 @@ FAMILIES = (
     "dossiers.column.",
     "entry.error.",
     "event.",
+    "fact.",
     "field.",
     "figures.column.",
     "form.",
