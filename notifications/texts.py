@@ -20,7 +20,7 @@ from domain.vietnamese import unaccented
 from lookup.deadlines import Punctuality
 from lookup.disclosure import Answer, ProvenPart
 from lookup.wording import Words, day, long_day, next_step, next_step_of, stage_label, status_label
-from notifications.kinds import EventKind, went_back
+from notifications.kinds import OF_THE_CLOCK, EventKind, went_back
 
 WORDS = Words("notifications")
 # Where every message carries a link or button that stops them; nothing can be answered there.
@@ -29,6 +29,7 @@ SEGMENT = 160  # septets; every text below keeps to characters that take one eac
 
 _HAS_DUE_DATE = frozenset({Status.ACCEPTED, Status.PROCESSING})
 _STAGE_HAS_DUE_DATE = frozenset({Stage.RECEIVED, Stage.IN_PROGRESS})
+_OF_DATES = OF_THE_CLOCK | {EventKind.NEW_DUE_DATE}  # where the dossier went back before, that is not what is told
 
 _TYPOGRAPHIC = str.maketrans(
     {
@@ -107,7 +108,7 @@ def facts(answer: Answer, event: EventKind, language: Language) -> dict[str, str
 
 
 def _opening(form: str, answer: Answer, news: News, language: Language) -> str:
-    back = ".back" if went_back(news.before, answer.stage) else ""
+    back = ".back" if news.event not in _OF_DATES and went_back(news.before, answer.stage) else ""
     return WORDS.say(language, f"{form}.opening{back}", code=answer.code)
 
 
@@ -163,19 +164,20 @@ def _full(answer: Answer, news: News, language: Language, *, by_word: bool) -> s
     proven = answer.proven
     if proven is None:
         lines[0] += f" {stage_label(answer.stage, language)}."
-        lines.append(next_step(answer.stage, language))
+        then = next_step(answer.stage, language)
     else:
         lines[0] += f" {status_label(proven.status, language)}."
         if proven.asked_of_you:
             asked = " ".join(proven.asked_of_you.split()).rstrip(".")
             lines.append(WORDS.say(language, "full.asked", asked=asked))
-        lines.append(next_step_of(proven.status, language))
+        then = next_step_of(proven.status, language)
     if not answer.on_time and answer.stage in _STAGE_HAS_DUE_DATE:
         lines.append(_late("full", proven.days_late if proven else 0, language))
     elif dated := _date("full", answer, news, language):
         lines.append(dated[0])
     elif answer.due_on and answer.stage in _STAGE_HAS_DUE_DATE:
         lines.append(WORDS.say(language, "full.due", due=long_day(answer.due_on, language)))
+    lines.append(then)  # after what happened: who is told of a delay reads of it before what need not be done
     office = ", ".join(part for part in (answer.agency.name, answer.agency.phone) if part)
     if office:
         lines.append(WORDS.say(language, "full.ask", office=office))

@@ -327,10 +327,15 @@ class SimulatedGateway:
     def _show(self, phone: str, text: ShownText) -> None:
         screen = self._phones.setdefault(phone, deque(maxlen=MOST_TEXTS))
         self._phones.move_to_end(phone)
-        if len(self._phones) > MOST_PHONES:
-            self._phones.popitem(last=False)
         screen.append(text)
+        if len(self._phones) > MOST_PHONES:
+            del self._phones[self._least_missed()]
         self.tell(phone)
+
+    def _least_missed(self) -> str:
+        """The phone that goes when there are too many: the oldest of people who have only been written to."""
+        silent = (p for p, screen in self._phones.items() if all(text.message_id or text.event for text in screen))
+        return next(silent, next(iter(self._phones)))
 
     def _change(self, phone: str, changed: ShownText) -> None:
         """Show `changed` where the text of that number stood."""

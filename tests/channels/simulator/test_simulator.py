@@ -167,6 +167,15 @@ async def test_memory_stays_bounded(line: Line) -> None:
     assert [text.text for text in line.gateway.screen(to.address)] == [str(number) for number in range(10, 110)]
 
 
+async def test_who_wrote_is_not_forgotten_for_the_many_who_are_written_to(line: Line, browser: Client) -> None:
+    await browser.post("/gia-lap", data={"text": "a"})
+    for number in range(60):
+        to = Contact(channel=ChannelName.SMS, address=f"+849012345{number:02}")
+        await line.gateway.send(Outgoing(message_id=10**9 + number, to=to, text="a"))
+    assert line.gateway.screen(PHONE)[0].text == "a"
+    assert len(line.gateway.phones()) == 50
+
+
 async def test_the_page_speaks_english_too(browser: Client) -> None:
     response = await browser.get("/gia-lap?lang=en")
     assert "Simulated phone" in await response.text()
