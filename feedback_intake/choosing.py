@@ -90,6 +90,12 @@ class Choosing:
                 break
         return tuple(found.values())[:limit]
 
+    def meant(self, text: str, limit: int = MOST_FOUND) -> tuple[OfficeFound, ...]:
+        """As `search`; the one office alone that is called just so, where there is one."""
+        found, wanted = self.search(text, limit), _key(text)
+        same = tuple(each for each in found if _key(each.office.name) == wanted)
+        return same if len(same) == 1 else found
+
     def places(self) -> tuple[Agency, ...]:
         """The provinces and centrally-run cities of today, by name."""
         open_ones = {each.agency.agency_id: each.agency for each in self._all() if each.is_open}
@@ -108,7 +114,7 @@ class Choosing:
             and (each.agency.agency_id in reach if above else each.agency.level in _NATIONWIDE)
             and any(name in f"{each.key} " for name in names)
         ]
-        found.sort(key=lambda each: (_LEVELS.index(each.agency.level), each.key))
+        found.sort(key=lambda each: (_LEVELS.index(each.agency.level), self._depth(each.agency), each.key))
         return tuple(OfficeFound(office=each.agency) for each in found[:limit])
 
     def office(self, code: str) -> Agency | None:
@@ -138,6 +144,15 @@ class Choosing:
         day = civil_day(utc_now())
         periods = (agency for of_one in self._registry.periods().values() for agency in of_one)
         return [agency.agency_id for agency in periods if agency.valid_to is not None and agency.valid_to < day]
+
+    def _depth(self, agency: Agency) -> int:
+        """How far below the root it stands: a department comes before its branches."""
+        depth, above = 0, agency.parent_id
+        while above is not None and depth < len(_LEVELS):
+            depth += 1
+            parent = self._registry.agency(above)
+            above = parent.parent_id if parent else None
+        return depth
 
     def _today(self, closed: Agency) -> tuple[Agency, ...]:
         """The offices that do its work today."""

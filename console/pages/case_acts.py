@@ -166,7 +166,7 @@ def _office(visit: Visit) -> int:
     office = choosing.office(code) if code else None
     if office is not None:
         return office.agency_id
-    offices = choosing.search(typed, _MOST_OFFICES)
+    offices = choosing.meant(typed, _MOST_OFFICES)
     if len(offices) == 1:
         return offices[0].office.agency_id
     raise _Several(offices)

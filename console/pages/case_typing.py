@@ -209,7 +209,7 @@ def _office(visit: Visit) -> tuple[Agency | None, Sequence[OfficeFound]]:
     office = choosing.office(code) if code else None
     if office is not None or not typed:
         return office, ()
-    offices = choosing.search(typed, _MOST_OFFICES)
+    offices = choosing.meant(typed, _MOST_OFFICES)
     return (offices[0].office, ()) if len(offices) == 1 else (None, offices)
 
 

@@ -40,3 +40,15 @@ async def test_place_and_subject_lead_to_offices(choosing: Choosing) -> None:
     assert all("ôi trường" in each.office.name or "ất đai" in each.office.name for each in found)
     assert [each.office.code for each in choosing.guided("", Subject.HEALTH)] == ["G18"]
     assert choosing.guided("no such place", Subject.OTHER) == choosing.guided("", Subject.OTHER)
+
+
+async def test_an_office_named_in_full_is_meant_though_its_branches_hold_its_name(choosing: Choosing) -> None:
+    name = "Văn phòng Đăng ký đất đai Bắc Ninh"
+    assert len(choosing.search("van phong dang ky dat dai")) > 1
+    assert [found.office.name for found in choosing.meant(name.upper())] == [name]
+    assert choosing.meant("van phong dang ky dat dai") == choosing.search("van phong dang ky dat dai")
+
+
+async def test_a_department_comes_before_its_branches(choosing: Choosing) -> None:
+    found = choosing.guided("H05", Subject.LAND)
+    assert not found[0].office.name.startswith("Chi nhánh")
