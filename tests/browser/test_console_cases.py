@@ -11,6 +11,8 @@ from database.pool import Role
 from feedback_intake.cases import Step
 from feedback_intake.filing import Filed
 from feedback_intake.moves import MoveName, Who
+from feedback_intake.ratings import Ratings
+from feedback_intake.register import Publication
 from service.wiring import Core
 from tests.browser.conftest import OpenPage, windows
 from tests.browser.signed_in import LONG_ADDRESS, seen, sign_in
@@ -41,6 +43,21 @@ async def open_console(browser: Browser, house: House) -> AsyncIterator[OpenPage
         yield open_it
 
 
+async def publish_and_rate(desk: CaseDesk, case_id: int) -> None:
+    """The case is answered, published, and rated twice by the controlling body."""
+    for step in (Step(move=MoveName.START), Step(move=MoveName.SUBMIT, answer=LONG)):
+        await desk.moves(case_id, step, office=OFFICE)
+    await desk.moves(case_id, Step(move=MoveName.APPROVE), office=OFFICE, role=Who.APPROVER)
+    publication = Publication(question="Người dân hỏi vì sao hồ sơ trễ hẹn. " * 8)
+    await desk.moves(case_id, Step(move=MoveName.PUBLISH, publication=publication), office=OFFICE)
+    ratings, above = Ratings(desk.seal, lambda: desk.calendar), await desk.officer("H05", Who.HEAD)
+    assert above.account_id
+    async with desk.office("H05") as connection:
+        await ratings.rate_control(connection, case_id, above.account_id, 2, reason=LONG)
+        (first,) = await ratings.control_of(connection, case_id)
+        await ratings.rate_control(connection, case_id, above.account_id, 4, reason=LONG, replaces=first.rating_id)
+
+
 async def fill(house: House, n: int) -> list[Filed]:
     """`n` cases of an office, some late, one waiting for approval, one answered and one gathering two senders."""
     desk = CaseDesk(database=house.core.database, seal=house.core.seal)
@@ -52,6 +69,8 @@ async def fill(house: House, n: int) -> list[Filed]:
             await desk.moves(one.case_id, step, office=OFFICE)
     if n > 1:
         await desk.moves(filed[1].case_id, Step(move=MoveName.APPROVE), office=OFFICE, role=Who.APPROVER)
+    if n > 3:
+        await publish_and_rate(desk, filed[3].case_id)
     async with house.core.database.transaction(Role.WORKER) as connection:
         await connection.execute(
             "UPDATE feedback_case SET answer_due_on = '2026-11-02', escalated = 1 + id % 3 WHERE id % 4 = 0"
@@ -82,6 +101,11 @@ async def test_the_pages_of_cases_fit(open_console: OpenPage, house: House, widt
     for one, state in zip(filed[:3], ("waiting", "answered", "new"), strict=False):
         await page.goto(f"/console/phan-anh/{one.case_id}")
         await seen(page, f"case-{state}-{mark}")
+    if rows > 3:
+        await page.goto("/console/da-cong-khai/1")
+        await seen(page, f"published-one-{mark}")
+        await page.goto(f"/console/phan-anh/{filed[3].case_id}")
+        await seen(page, f"case-rated-{mark}")
     if rows > 2:
         await page.goto(f"/console/phan-anh/{filed[2].case_id}?viec=refuse")
         await seen(page, f"case-refuse-{mark}")
