@@ -59,16 +59,17 @@ _ASKED: Final = {
 }
 
 
-# Role, office and name of the demo's officers; the address is made of the role.
+# What the address begins with, role, office and name of the demo's officers; the last sorts what names no office.
 OFFICERS: Final = (
-    ("clerk", AGENCY, "Trần Thị Hoa"),
-    ("handler", AGENCY, "Lê Minh Quân"),
-    ("approver", AGENCY, "Phạm Ngọc Hà"),
-    ("head", AGENCY, "Đỗ Hữu Thắng"),
-    ("controller", "H05", "Nguyễn Thu Trang"),
-    ("administrator", "H05", "Vũ Quang Huy"),
-    ("operator", "VN", "Hoàng Đức Mạnh"),
-    ("auditor", "VN", "Bùi Thanh Vân"),
+    ("clerk", "clerk", AGENCY, "Trần Thị Hoa"),
+    ("handler", "handler", AGENCY, "Lê Minh Quân"),
+    ("approver", "approver", AGENCY, "Phạm Ngọc Hà"),
+    ("head", "head", AGENCY, "Đỗ Hữu Thắng"),
+    ("controller", "controller", "H05", "Nguyễn Thu Trang"),
+    ("administrator", "administrator", "H05", "Vũ Quang Huy"),
+    ("operator", "operator", "VN", "Hoàng Đức Mạnh"),
+    ("auditor", "auditor", "VN", "Bùi Thanh Vân"),
+    ("desk", "clerk", "VN", "Lý Thị Nga"),
 )
 
 

@@ -50,10 +50,10 @@ async def seed_demo(core: Core, settings: Settings, *, dossiers: int = DOSSIERS)
 
 
 async def seed_officers(core: Core) -> list[dict[str, str]]:
-    """One account for each role; address, password and role of each. One that is there keeps its password."""
+    """The demo's accounts; address, password and role of each. One that is there keeps its password."""
     officers = []
-    for role, office, name in OFFICERS:
-        email, password = f"{role}@demo.example", given()
+    for begins, role, office, name in OFFICERS:
+        email, password = f"{begins}@demo.example", given()
         await make_account(
             core.database, core.seal, email=email, role=OfficerRole(role), agency=office, name=name, password=password
         )
