@@ -14,6 +14,7 @@ from aiohttp import web
 
 from channels import inbound
 from channels.agency_api import bodies
+from channels.filing_budget import FilingBudget
 from channels.web import front_door, patience
 from database import pool
 from domain.message import Incoming
@@ -48,6 +49,15 @@ def cells_not_guarded() -> None:
 def cells_guarded_at_the_beginning() -> None:
     """G58: a table is only ever cut where it was meant to be."""
     cells._BEGINS_LATER = re.compile(r"(?!)")
+
+
+def anybody_files() -> None:
+    """G48: what is filed is not counted."""
+
+    async def take(self: FilingBudget, **_given: Any) -> None:
+        pass
+
+    setattr(FilingBudget, "take", take)
 
 
 def words_in_the_log() -> None:
@@ -131,6 +141,7 @@ SECURITY_MUTANTS: dict[str, Callable[[], None]] = {
         pages_not_escaped,
         cells_not_guarded,
         cells_guarded_at_the_beginning,
+        anybody_files,
         words_in_the_log,
         senders_in_redis,
         nobody_forgotten,

@@ -5,6 +5,7 @@ from functools import partial
 
 from tests.faults.canaries import canaries, forgotten
 from tests.faults.evidence import Evidence
+from tests.faults.feedback_flood import complaints
 from tests.faults.pooled_tenants import shared_sessions
 from tests.faults.slow_clients import flooded_with_connections, slow_clients
 from tests.faults.spreadsheets import no_formulas
@@ -13,6 +14,12 @@ from tests.faults.strange_requests import malformed, oversize
 Proof = Callable[..., Awaitable[Evidence]]
 
 SECURITY_PROOFS: dict[str, tuple[Proof, Proof, Proof, tuple[str, ...]]] = {
+    "G48": (
+        partial(complaints, cases=20_000, people=12, seconds=12),
+        partial(complaints, cases=1_000_000, people=50, seconds=60),
+        partial(complaints, cases=1_000_000, people=50, seconds=600),
+        ("anybody_files",),
+    ),
     "G52": (
         partial(shared_sessions, statements=8_000, seconds=4),
         partial(shared_sessions, statements=60_000, seconds=15),

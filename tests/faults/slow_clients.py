@@ -8,6 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ SPARE = 60  # descriptors and KiB that come and go by themselves
 HEAD = b"POST /tra-cuu HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 BODY = HEAD + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 4000\r\n\r\n"
 ASK = b"GET /api/openapi.yaml HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+MANY = 80  # questions; each answer has 75 kB
 SMALLEST_WINDOW = 4_096  # bytes that a client which does not read takes in
 
 
@@ -159,18 +161,17 @@ def _trickles(begin: bytes, more: bytes, pause: float) -> Callable[[socket.socke
 
 
 async def _never_reads(line: socket.socket) -> None:
-    """Asks again and again, and reads nothing, until its own side hears that it was cut."""
+    """Asks for more than any buffer takes, and reads nothing, until its own side hears that it was cut."""
     loop = asyncio.get_running_loop()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST_WINDOW)
+    await loop.sock_sendall(line, ASK * MANY)
     while True:
-        try:
-            async with asyncio.timeout(1.0):
-                await loop.sock_sendall(line, ASK * 40)
-        except TimeoutError:
-            pass  # nothing more goes in: our answers are not taken
+        await asyncio.sleep(2.0)
         if line.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise ConnectionResetError
-        await asyncio.sleep(0.5)
+        with suppress(TimeoutError):  # nothing more goes in: our answers are not taken
+            async with asyncio.timeout(0.1):
+                await loop.sock_sendall(line, ASK)
 
 
 async def _flood(port: int, rate: int, seconds: float) -> int:

@@ -41,15 +41,19 @@ TARGETS = (
     b"/\xed\xa0\x80",
     b"",
 )
+FORM = b"application/x-www-form-urlencoded"
 POSTED = (
-    b"/tra-cuu",
-    b"/gop-y",
-    b"/api/v1/lookup",
-    b"/console/vao",
-    b"/webhooks/sms",
-    b"/chat",
-    b"/open311/v2/requests.json",
+    (b"/tra-cuu", FORM),
+    (b"/gop-y", FORM),
+    (b"/gop-y", b"multipart/form-data; boundary=x"),
+    (b"/api/v1/lookup", b"application/json"),
+    (b"/console/vao", FORM),
+    (b"/webhooks/sms", b"application/json"),
+    (b"/chat", FORM),
+    (b"/open311/v2/requests.json", FORM),
+    (b"/tra-cuu", b";;;="),
 )
+ENCODED = (b"Content-Encoding: br", b"Content-Encoding: no-such-thing", b"Content-Type: text/plain; charset=no-such")
 FRAMED = (b"Content-Length: %d", b"Content-Length: %d", b"Transfer-Encoding: chunked")
 VERSIONS = (b"HTTP/1.1", b"HTTP/1.0", b"HTTP/0.9", b"HTTP/2.0", b"HTTP/1.1 ", b"http/1.1", b"", b"HTTP/9.9", b"\x00")
 HEADERS = (
@@ -111,7 +115,7 @@ BODIES = (
     b"\x00" * 2_000,
 )
 ANSWER = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
-EVENTS, FORM = b"/api/v1/events", b"application/x-www-form-urlencoded"
+EVENTS = b"/api/v1/events"
 # Route, type, whether with a key, the most that is documented. GeoReport, by which Open311 goes, has no 413.
 LIMITS = (
     (EVENTS, b"application/json", True, 16 * 1024 * 1024),
@@ -174,9 +178,10 @@ def _requests(most: int) -> Iterator[bytes]:
             line = b"GET " + choice.choice(TARGETS) + b" HTTP/1.1"
             head, body = [line, HEADERS[0], choice.choice(HEADERS)], b""
         else:
-            kinds = (header for header in HEADERS if header.startswith((b"Content-Type", b"Content-Encoding")))
-            line = b"POST " + choice.choice(POSTED) + b" HTTP/1.1"
-            head = [line, HEADERS[0], *choice.sample([*kinds], 1), *choice.sample(FRAMED, 1)]
+            path, kind = choice.choice(POSTED)
+            line = b"POST " + path + b" HTTP/1.1"
+            packed = choice.choice((b"X-Plain: 1", b"Content-Encoding: gzip", b"Content-Encoding: deflate", *ENCODED))
+            head = [line, HEADERS[0], b"Content-Type: " + kind, packed, choice.choice(FRAMED)]
             head[-1] = head[-1] % len(body) if b"%d" in head[-1] else head[-1]
             body = body if b"Length" in head[-1] else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body) or 1, body or b" ")
         request = bytearray(b"\r\n".join(head) + b"\r\n\r\n" + body)
