@@ -2,6 +2,7 @@
 
 import msgspec
 
+from channels.conversation.feedback_numbers import NOT_KEPT, NOT_KEPT_CARD
 from channels.conversation.turn import REMEMBERED_FOR, TALKED_ABOUT_FOR, Remembered
 from database.pool import DATABASE_AWAY, Database, Role
 from domain.contact import Contact
@@ -30,8 +31,10 @@ class KeptPictures:
         self._scan = scan
 
     async def keep(self, sender: Contact, picture: bytes) -> str:
-        """The number of the feedback that `picture` now belongs to, to be read as the message itself; '' for a picture
-        that nobody asked for, or that is not kept. Raises `Unavailable`: then it must be sent again."""
+        """The number of the feedback that `picture` now belongs to, to be read as the message itself, with
+        `NOT_KEPT` where it was sent for that and is not kept; '' for a picture that nobody asked for. Raises
+        `Unavailable`: then it must be sent again."""
+        number = None
         try:
             async with self._database.connection(Role.WORKER) as connection:
                 fresh = TALKED_ABOUT_FOR - REMEMBERED_FOR
@@ -51,8 +54,9 @@ class KeptPictures:
                     self._seal.seal_bytes(kept.content),
                     MOST_FILES,
                 )
-        except Unwanted:
-            return ""
+        except Unwanted as unwanted:
+            card = unwanted.why == "identity_card"
+            return f"{number} {NOT_KEPT_CARD if card else NOT_KEPT}" if number else ""
         except DATABASE_AWAY as error:
             raise Unavailable("The picture could not be kept. Please send it again.") from error
         return number

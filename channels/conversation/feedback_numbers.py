@@ -52,6 +52,9 @@ _KINDS = {
     "de xuat": SenderAct.PROPOSAL,
     "proposal": SenderAct.PROPOSAL,
 }
+# What a picture that is not kept stands for, beside the number it was sent for.
+NOT_KEPT, NOT_KEPT_CARD = "ANH KHONG GIU", "ANH CAN CUOC KHONG GIU"
+_NOT_KEPT = {folded(NOT_KEPT): "number.picture", folded(NOT_KEPT_CARD): "number.picture.card"}
 _RIGHT = frozenset({"dung", "dung roi", "correct"})
 _EDGES = " \t\r\n.,;:!\"'()[]-–"
 
@@ -163,6 +166,8 @@ class ByNumber:
 
     async def _do(self, said: Said, found: Progress, proven: ProvenProgress, words: str) -> Turn:
         number, plain = found.number, folded(words.strip(_EDGES))
+        if key := _NOT_KEPT.get(plain):
+            return self._say(said, key, self._remember(number, proven=True), number=number)
         score, reason = score_in(words)
         if score is not None and proven.may_rate and found.state is not CaseState.NEEDS_INFO:
             return self._rate(said, number, score, reason)

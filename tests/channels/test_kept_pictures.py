@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from channels.conversation.feedback_numbers import NOT_KEPT, NOT_KEPT_CARD
 from channels.kept_pictures import KeptPictures
 from database.pool import Role
 from feedback_intake.drafts import MOST_FILES
@@ -36,11 +37,15 @@ async def test_a_picture_belongs_to_what_is_being_filed(line: Line, office: Offi
     (kept,) = await rows(line.core, "feedback")
     for picture in (photograph(), photograph(), photograph(10)):  # one of them twice
         assert await pictures.keep(CHAT, picture) == kept["number"]
-    assert await pictures.keep(CHAT, b"GIF89a") == ""
+    assert await pictures.keep(CHAT, b"GIF89a") == f"{kept['number']} {NOT_KEPT}"
     assert len(await rows(line.core, "feedback_attachment")) == 2
     await in_chat(line.inbox, kept["number"], start=2)  # what the picture then stands for
     await all_handled(line.core, 3)
     assert "Tệp kèm theo đã nhận: 2." in (await replies(line.core))[-1]
+    for start, (says, told) in enumerate(((NOT_KEPT, "không mở được"), (NOT_KEPT_CARD, "căn cước")), 3):
+        await in_chat(line.inbox, f"{kept['number']} {says}", start=start)
+        await all_handled(line.core, start + 1)
+        assert told in (await replies(line.core))[-1]
     for shade in range(20, 20 + MOST_FILES):
         await pictures.keep(CHAT, photograph(shade))
     assert len(await rows(line.core, "feedback_attachment")) == MOST_FILES
