@@ -40,6 +40,7 @@ async def show(visit: Visit) -> web.Response:
         messages=sum(cost.messages for cost in paid),
         waiting=sum(queue.waiting for queue in waiting),
         due=sum(queue.due for queue in waiting),
+        more="+" if any(queue.at_least for queue in waiting) else "",
         oldest=round((as_of - oldest).total_seconds()) if oldest else None,
         offices=_offices(visit, waiting, paid),
     )
