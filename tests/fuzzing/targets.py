@@ -38,6 +38,7 @@ from domain.civil_time import utc_now
 from domain.errors import ServiceError
 from domain.vietnamese import clean, folded
 from feedback_intake.numbers import number_in
+from lookup import cells
 from lookup.code_finder import find, read, words_besides
 from lookup.receipt_tokens import Receipt, ReceiptKeys
 
@@ -241,7 +242,7 @@ def tables(data: bytes) -> None:
     for reader in (table_files._csv, table_files._json_lines):
         for row in reader(BytesIO(data), Path(__file__)).rows:
             for cell in row.cells:
-                table_files.guarded(cell)
+                cells.guarded(cell)
 
 
 # --- what browsers send ---
