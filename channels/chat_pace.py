@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cache.limits import Limit, Limits
-from domain.errors import TryLater
+from domain.errors import NotItsTurn
 
 MOST_WAIT = 1.5  # seconds a message waits here for its turn; one whose turn is further off goes back into the queue
 MOST_CHATS = 10_000  # remembered at once, beyond which those whose turn has passed are forgotten
@@ -41,7 +41,7 @@ class ChatPace:
     async def turn(self, chat: str) -> AsyncIterator[None]:
         """Wait for the chat's turn and hold it while inside.
 
-        Raises `TryLater` when somebody waits for it already, or it is further off than `MOST_WAIT`. Each message put
+        Raises `NotItsTurn` when somebody waits for it already, or it is further off than `MOST_WAIT`. Each message put
         back is told a time of its own, so that they do not all come back at once.
         """
         state = self._known(chat)
@@ -69,7 +69,7 @@ class ChatPace:
             state.turn.release()
 
     async def _turn_among_all(self, chat: str, state: _Chat) -> None:
-        """Raises `TryLater` when another process has just written there."""
+        """Raises `NotItsTurn` when another process has just written there."""
         if self._limits is None:
             return
         verdict = await self._limits.take(self._limit, chat)
@@ -77,11 +77,11 @@ class ChatPace:
             state.free = max(state.free, time.monotonic() + verdict.retry_after)
             raise self._put_back(state)
 
-    def _put_back(self, state: _Chat) -> TryLater:
+    def _put_back(self, state: _Chat) -> NotItsTurn:
         now = time.monotonic()
         told = max(now + self._spacing, state.free, state.back)
         state.back = told + self._spacing
-        return TryLater("This chat is being written to already.", after=timedelta(seconds=told - now))
+        return NotItsTurn("This chat is being written to already.", after=timedelta(seconds=told - now))
 
     def hold(self, chat: str, pause: timedelta) -> None:
         """Write nothing to the chat for `pause`: the platform said so."""

@@ -117,6 +117,15 @@ class TryLater(ServiceError):
         self.after = after
 
 
+class NotItsTurn(TryLater):
+    """A pace of our own keeps the message back for `after`; nobody was called, and nothing failed."""
+
+    code = "not_its_turn"
+
+    def __init__(self, message: str, *, after: timedelta) -> None:
+        super().__init__(message, after=after)
+
+
 class InDoubt(ServiceError):
     """A provider may or may not have taken the message: the answer never came.
 

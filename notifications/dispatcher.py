@@ -21,7 +21,7 @@ import structlog
 from database.pool import Connection, Database, Role
 from database.supervision import place, supervised
 from domain.contact import ChannelName
-from domain.errors import CannotTell, Gone, InDoubt, ServiceError, TryLater, Undeliverable
+from domain.errors import CannotTell, Gone, InDoubt, NotItsTurn, ServiceError, TryLater, Undeliverable
 from domain.message import DeliveryState, Lane, Outgoing
 from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
 from notifications.ladder import Ladder, climb
@@ -41,6 +41,7 @@ from notifications.settlement import (
     handed_over,
     in_doubt,
     not_answered,
+    not_its_turn,
     not_taken,
     refused,
     settle,
@@ -309,6 +310,8 @@ class Dispatcher:
         except Undeliverable as error:
             line.outage.answered()
             outcome, gone = refused(error.message), isinstance(error, Gone)
+        except NotItsTurn as error:
+            outcome = not_its_turn(error.message, error.after)
         except TryLater as error:
             if error.after is None:  # a wish to wait may concern one person alone
                 line.outage.failed()

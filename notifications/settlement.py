@@ -105,6 +105,11 @@ def not_taken(row: Claimed, reason: str, after: timedelta | None = None) -> Outc
     return Outcome(DeliveryState.QUEUED, wait_before_retry(row.fence, after), failure=_kept(reason))
 
 
+def not_its_turn(reason: str, after: timedelta | None) -> Outcome:
+    """It comes back at the time it was told: nothing failed, so the wait grows no longer with its tries."""
+    return Outcome(DeliveryState.QUEUED, after or NO_WAIT, failure=_kept(reason))
+
+
 def in_doubt(row: Claimed, reason: str, *, asked: bool = False) -> Outcome:
     """The request left and no answer came; `asked`: the provider can tell of its messages, so it is tried longer."""
     last = row.doubts + 1 >= (MOST_DOUBTS_ASKED if asked else MOST_DOUBTS)

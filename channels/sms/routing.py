@@ -24,7 +24,7 @@ from channels.sms.numbers import allowed_numbers
 from channels.sms.segments import cost
 from channels.sms.traffic import Rule, Traffic
 from database.pool import Database
-from domain.errors import CannotTell, InDoubt, Malformed, TryLater, Undeliverable
+from domain.errors import CannotTell, InDoubt, Malformed, NotItsTurn, TryLater, Undeliverable
 from domain.message import HandedOver, Outgoing
 from notifications.pace import Pace
 
@@ -218,6 +218,9 @@ class RoutedSender:
             route.breaker.succeeded()  # it answers
             await self._allowances.give_back(charge)
             raise
+        except NotItsTurn:
+            await self._allowances.give_back(charge)
+            raise
         except (TryLater, OSError):
             route.breaker.failed()
             await self._allowances.give_back(charge)
@@ -233,7 +236,7 @@ class RoutedSender:
         return replace(handed_over, route=handed_over.route or route.carrier.name)
 
     async def _turn_of(self, route: _Route) -> None:
-        """Wait for a turn in this process, and then for one among all of them. Raises `TryLater`."""
+        """Wait for a turn in this process, and then for one among all of them. Raises `NotItsTurn`."""
         if route.pace is None or route.carrier.rate is None:
             return
         if turn := route.pace.take():
@@ -241,7 +244,7 @@ class RoutedSender:
         latest = time.monotonic() + MOST_TURN
         while (wait := await self._turns.wait(route.carrier.name, route.carrier.rate)) > 0:
             if time.monotonic() + wait > latest:
-                raise TryLater("The line is taken by others.", after=timedelta(seconds=wait))
+                raise NotItsTurn("The line is taken by others.", after=timedelta(seconds=wait))
             await asyncio.sleep(wait)
 
 

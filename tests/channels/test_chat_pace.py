@@ -10,7 +10,7 @@ from cache.limits import Limits
 from cache.redis_connection import open_redis
 from channels import chat_pace
 from channels.chat_pace import ChatPace
-from domain.errors import TryLater
+from domain.errors import NotItsTurn
 from lookup.sealing import Seal
 
 
@@ -45,7 +45,7 @@ async def test_a_message_whose_turn_is_far_off_goes_back_and_each_to_a_time_of_i
         waiting = asyncio.create_task(_write(pace))
         await asyncio.sleep(0)
         for _ in range(3):
-            with pytest.raises(TryLater) as put_back:
+            with pytest.raises(NotItsTurn) as put_back:
                 await _write(pace)
             assert put_back.value.after is not None
             told.append(put_back.value.after.total_seconds())
@@ -57,7 +57,7 @@ async def test_who_waits_for_one_that_does_not_end_goes_back(monkeypatch: pytest
     monkeypatch.setattr(chat_pace, "MOST_WAIT", 0.05)
     pace = ChatPace(0.01)
     async with pace.turn("an"):
-        with pytest.raises(TryLater):
+        with pytest.raises(NotItsTurn):
             await _write(pace)
     await _write(pace)
 
@@ -65,7 +65,7 @@ async def test_who_waits_for_one_that_does_not_end_goes_back(monkeypatch: pytest
 async def test_what_the_platform_says_is_kept() -> None:
     pace = ChatPace(0.01)
     pace.hold("an", timedelta(seconds=30))
-    with pytest.raises(TryLater) as put_back:
+    with pytest.raises(NotItsTurn) as put_back:
         await _write(pace)
     assert put_back.value.after is not None
     assert timedelta(seconds=29) < put_back.value.after <= timedelta(seconds=30)
@@ -99,7 +99,7 @@ async def test_two_processes_write_to_one_chat_in_turn(redis_url: str, seal: Sea
         first, second = (ChatPace(0.5, Limits(redis, seal)) for _ in range(2))
         async with first.turn("5"):
             pass
-        with pytest.raises(TryLater) as refused:
+        with pytest.raises(NotItsTurn) as refused:
             async with second.turn("5"):
                 pass
         assert refused.value.after is not None

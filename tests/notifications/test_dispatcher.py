@@ -12,7 +12,7 @@ import pytest
 from database.pool import Database, Role, open_database
 from database.supervision import RESTARTS
 from domain.contact import ChannelName, Contact
-from domain.errors import Gone, InDoubt, TryLater, Undeliverable
+from domain.errors import Gone, InDoubt, NotItsTurn, TryLater, Undeliverable
 from domain.message import Choice, DeliveryState, HandedOver, Lane, Outgoing
 from domain.status import Status
 from notifications.claims import Claimed
@@ -514,3 +514,23 @@ async def test_outcomes_that_come_close_together_are_written_down_together(offic
     await dispatch.once(OneAfterAnother(concurrency=60))
     # Each transaction leaves its own number in the rows it wrote last: alone, each row has one of its own.
     assert await office.owner.fetchval("SELECT count(DISTINCT xmin::text) FROM message WHERE state = 30") < 20
+
+
+async def test_a_message_whose_turn_is_long_in_coming_is_not_taken_for_one_that_fails(
+    office: Office, dispatch: Dispatch
+) -> None:
+    """After nine failures the next try is half a day away."""
+    await office.answers("…")
+    tried: list[int] = []
+
+    def in_turn(message: Outgoing) -> HandedOver:
+        tried.append(message.message_id)
+        if len(tried) <= 12:
+            raise NotItsTurn("others first", after=timedelta(milliseconds=5))
+        return HandedOver(provider_id=None)
+
+    phones = Phones(in_turn)
+    dispatcher = dispatch.start(phones, Dispatching(poll=timedelta(milliseconds=10)))
+    await phones.until(lambda phones: len(phones.told) == 1)
+    await dispatch.stop(dispatcher)
+    assert len(tried) == 13
