@@ -11,6 +11,7 @@ from cache.limits import Limit, Limits
 from domain.errors import NotItsTurn
 
 MOST_WAIT = 1.5  # seconds a message waits here for its turn; one whose turn is further off goes back into the queue
+FURTHEST = 8  # turns ahead that a message put back is told: what comes back meanwhile must not push it off for ever
 MOST_CHATS = 10_000  # remembered at once, beyond which those whose turn has passed are forgotten
 
 
@@ -79,7 +80,7 @@ class ChatPace:
 
     def _put_back(self, state: _Chat) -> NotItsTurn:
         now = time.monotonic()
-        told = max(now + self._spacing, state.free, state.back)
+        told = max(now + self._spacing, state.free, min(state.back, now + FURTHEST * self._spacing))
         state.back = told + self._spacing
         return NotItsTurn("This chat is being written to already.", after=timedelta(seconds=told - now))
 

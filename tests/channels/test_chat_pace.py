@@ -9,7 +9,7 @@ import pytest
 from cache.limits import Limits
 from cache.redis_connection import open_redis
 from channels import chat_pace
-from channels.chat_pace import ChatPace
+from channels.chat_pace import FURTHEST, ChatPace
 from domain.errors import NotItsTurn
 from lookup.sealing import Seal
 
@@ -106,3 +106,18 @@ async def test_two_processes_write_to_one_chat_in_turn(redis_url: str, seal: Sea
         assert timedelta(seconds=0.1) < refused.value.after < timedelta(seconds=1.5)
         async with second.turn("6"):
             pass
+
+
+async def test_nobody_is_put_off_for_ever_by_those_who_come_back() -> None:
+    pace, told = ChatPace(1.0), list[float]()
+    async with pace.turn("chat"):
+        waits = asyncio.create_task(_write(pace))
+        await asyncio.sleep(0)
+        for _ in range(50):
+            with pytest.raises(NotItsTurn) as put_back:
+                await _write(pace)
+            assert put_back.value.after is not None
+            told.append(put_back.value.after.total_seconds())
+        waits.cancel()
+    assert told[:3] == pytest.approx([1, 2, 3], abs=0.1)
+    assert max(told) <= FURTHEST
