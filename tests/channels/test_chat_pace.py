@@ -110,7 +110,7 @@ async def test_two_processes_write_to_one_chat_in_turn(redis_url: str, seal: Sea
 
 async def test_nobody_is_put_off_for_ever_by_those_who_come_back() -> None:
     pace, told = ChatPace(1.0), list[float]()
-    async with pace.turn("chat"):
+    async with pace.turn("an"):
         waits = asyncio.create_task(_write(pace))
         await asyncio.sleep(0)
         for _ in range(50):
@@ -120,4 +120,4 @@ async def test_nobody_is_put_off_for_ever_by_those_who_come_back() -> None:
             told.append(put_back.value.after.total_seconds())
         waits.cancel()
     assert told[:3] == pytest.approx([1, 2, 3], abs=0.1)
-    assert max(told) <= FURTHEST
+    assert max(told) <= FURTHEST + 0.1
