@@ -288,7 +288,7 @@ class Dispatcher:
         No call is begun after `latest`: the lease might end before it.
         """
         called = asked = False
-        limit = asyncio.timeout(self._how.call_limit.total_seconds())
+        limit = asyncio.timeout(None)
         at, route, gone = "", line.sender.name, False
         try:
             if turn:
@@ -300,6 +300,8 @@ class Dispatcher:
             elif time.monotonic() > latest:
                 outcome = RELEASED if not row.doubts else not_answered(row, "too late to send again")
             else:
+                # Made here: its time runs from its making, and what waited for its turn has not been called yet.
+                limit = asyncio.timeout(self._how.call_limit.total_seconds())
                 async with limit:
                     called = True
                     with CALLS.labels(line.sender.name).time():

@@ -20,6 +20,7 @@ from lookup.sealing import Seal
 from notifications.dispatcher import Dispatcher, Dispatching
 from notifications.notices import Notices
 from notifications.outbox import Outbox
+from notifications.pace import Turns
 from notifications.sender import Sender
 from notifications.timing import Timing
 
@@ -242,9 +243,10 @@ class Dispatch:
         *,
         notices: Notices | None = None,
         channel: ChannelName = ChannelName.SMS,
+        turns: Turns | None = None,
     ) -> Dispatcher:
         """A dispatcher that sends by `sender`."""
-        dispatcher = Dispatcher(self.database, {channel: sender}, notices or self.notices, how)
+        dispatcher = Dispatcher(self.database, {channel: sender}, notices or self.notices, how, turns=turns)
         self.running[dispatcher] = asyncio.create_task(dispatcher.run())
         return dispatcher
 

@@ -534,3 +534,25 @@ async def test_a_message_whose_turn_is_long_in_coming_is_not_taken_for_one_that_
     await phones.until(lambda phones: len(phones.told) == 1)
     await dispatch.stop(dispatcher)
     assert len(tried) == 13
+
+
+class OthersFirst:
+    """The turns of a route that others use too: one comes after half a second."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    async def wait(self, route: str, rate: float) -> float:
+        """Until then."""
+        return max(0.0, self.began + 0.5 - time.monotonic())
+
+
+async def test_the_wait_for_a_turn_is_no_part_of_the_call(office: Office, dispatch: Dispatch) -> None:
+    """It would be in doubt for ten minutes, though nobody was called."""
+    await office.answers("…")
+    phones = OneAfterAnother(rate=50)
+    how = Dispatching(call_limit=timedelta(milliseconds=200), poll=timedelta(milliseconds=20))
+    dispatcher = dispatch.start(phones, how, turns=OthersFirst())
+    await phones.until(lambda phones: len(phones.told) == 1)
+    await dispatch.stop(dispatcher)
+    assert await office.states() == [DeliveryState.HANDED_OVER]
