@@ -112,7 +112,10 @@ class Step:
 
 @asynccontextmanager
 async def confidential_too(connection: Connection) -> AsyncIterator[None]:
-    """Let the transaction see confidential cases: to count them, or to file one. Not for showing any."""
+    """Let the transaction see confidential cases: to count them, or to file one. Not for showing any.
+
+    An exception leaves it seeing them: it must end the transaction.
+    """
     before = await connection.fetchval(SEES_CONFIDENTIAL)
     await connection.execute(SEE_CONFIDENTIAL, "on")
     yield
