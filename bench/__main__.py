@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import against_peers, growth, ingest, key_design, lookup, pace, receipts, to_gateway
+from bench import against_peers, dispatch, growth, ingest, key_design, lookup, pace, receipts, to_gateway
 from bench.machine import description, need, take_load_cpu
 from bench.measuring import Setting
 from bench.programs import ServerEnded, WrongAnswers
@@ -20,12 +20,13 @@ BENCHES: dict[str, Callable[[Setting], Awaitable[list[Finding]]]] = {
     "ingest": ingest.batches,
     "single": ingest.single,
     "gateway": to_gateway.bench,
+    "dispatch": dispatch.bench,
     "growth": growth.bench,
     "receipts": receipts.bench,
     "key_design": key_design.bench,
 }
 
-GOALS_IN_TIME = {"ingest", "single", "gateway"}
+GOALS_IN_TIME = {"ingest", "single", "gateway", "dispatch"}
 EXPERIMENT = "key_design"  # repeated when the decision is in question, not with every release
 
 
