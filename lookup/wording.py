@@ -72,6 +72,7 @@ class Words:
 WORDS = Words("lookup")
 
 
+@cache
 def status_label(status: Status, language: Language) -> str:
     """The status in the citizen's words."""
     return WORDS.say(language, f"status.{status.name.lower()}.label")
@@ -89,9 +90,16 @@ def next_step(stage: Stage, language: Language) -> str:
     return WORDS.say(language, f"stage.{stage}.next")
 
 
+@cache
 def next_step_of(status: Status, language: Language) -> str:
     """What happens next, for who has proven a right to the status."""
     return WORDS.say(language, f"status.{status.name.lower()}.next")
+
+
+def ended(text: str) -> str:
+    """`text` so that a sentence may follow it: with a full stop where people left it out."""
+    text = text.rstrip()
+    return text if not text or text.rstrip("\"'”’»)")[-1:] in ".!?…" else f"{text}."
 
 
 def day(when: date | datetime) -> str:
