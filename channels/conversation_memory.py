@@ -1,6 +1,6 @@
 """What is known of a person when a message comes, and what is kept when it is answered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ LOOP_WINDOW = timedelta(minutes=10)
 AUTOMATIC_WINDOW = timedelta(hours=24)
 LOOKED_BACK = 50  # messages of one sender that are compared at most
 REPLIES_COMPARED = 5  # of ours within LOOP_WINDOW, with what a machine may only repeat
-MOST_FOLLOWED = 3  # dossiers a person follows that the conversation is told of
+MOST_WISHES = 50  # dossiers a person follows, or wants to hear no more of, that the conversation is told of
 
 # What is known of the sender: the conversation and how old it is, a stop of all notices, the phone, what it follows,
 # is asked about and was told of last, how often it said these words just now, or a machine spoke, what we replied
@@ -32,9 +32,8 @@ RECALL = """
            coalesce(now() - (c.expires_at - $8::interval), '100 years'::interval) AS age,
            EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = $1) AS stopped,
            (SELECT p.phone_sealed FROM linked_phone p WHERE p.contact_digest = $1) AS phone_sealed,
-           ARRAY (SELECT d.code FROM subscription s JOIN dossier d ON d.id = s.dossier_id
-                   WHERE s.contact_digest = $1 AND s.state = 'active'
-                   ORDER BY s.changed_at DESC LIMIT $9) AS followed,
+           ARRAY (SELECT s.state || ' ' || d.code FROM subscription s JOIN dossier d ON d.id = s.dossier_id
+                   WHERE s.contact_digest = $1 ORDER BY s.changed_at DESC LIMIT $9) AS wishes,
            (SELECT f.number FROM feedback f JOIN feedback_case k ON k.id = f.case_id
              WHERE f.contact_digest = $1 AND k.state = 'needs_info' AND f.withdrawn_at IS NULL
              ORDER BY f.filed_at DESC LIMIT 1) AS asked_about,
@@ -152,7 +151,7 @@ class Memory:
             LOOKED_BACK,
             _ARRIVED,
             TALKED_ABOUT_FOR,
-            MOST_FOLLOWED,
+            MOST_WISHES,
             AUTOMATIC_WINDOW,
             REPLIES_COMPARED,
         )
@@ -173,7 +172,8 @@ class Memory:
             told=Told(code=known["told_code"], proven=known["told_proven"], newer=known["told_after"] < known["age"])
             if known["told_code"]
             else None,
-            followed=tuple(known["followed"]),
+            followed=_codes("active", known["wishes"]),
+            muted=_codes("muted", known["wishes"]),
             asked_about=known["asked_about"],
         )
         return said, _standing(known, self._by_sms if manner.brief else self._in_chats, automatic=automatic)
@@ -206,6 +206,10 @@ def _standing(known: Mapping[str, Any], limits: ReplyLimits, *, automatic: bool)
     elif alike == MOST_ALIKE - 1:
         pause = Pause(until=known["alike_until"], same=True)
     return Standing(silent=silent, pause=pause, automatic=automatic)
+
+
+def _codes(state: str, wishes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(wish.removeprefix(f"{state} ") for wish in wishes if wish.startswith(f"{state} "))
 
 
 def _phone_of(sender: Contact, manner: Manner) -> str | None:

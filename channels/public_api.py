@@ -189,6 +189,9 @@ def proven_json(answer: Answer, language: Language) -> dict[str, Any]:
         "status_label": status_label(proven.status, language),
         "received_at": proven.received_at,
         "due_at": proven.due_at,
+        "finished_at": proven.finished_at,
+        "punctuality": proven.punctuality,
+        "days_late": proven.days_late,
         "applicant": proven.applicant,
         "timeline": [
             {"at": entry.at, "status": entry.status, "label": status_label(entry.status, language)}

@@ -45,7 +45,7 @@ class LookupDesk:
     async def for_phone(self, code: str, phone: str) -> Answer | None:
         """Level L1 for the registered phone (E.164), which must be where the answer goes; None for every other."""
         found = await self._proven.prove(code, phone=phone)
-        return None if found is None else self._told(found, found.public, Level.PROVEN)
+        return None if found is None else self._told(found, found.public, Level.PROVEN, by_phone=True)
 
     async def registered(self, phone: str, most: int) -> list[Answer]:
         """Level L1 of the newest `most` dossiers of the registered phone (E.164), which the asker has proven to hold.
@@ -72,7 +72,9 @@ class LookupDesk:
             return None
         return self._told(found, found.public, Level.PROVEN)
 
-    def _told(self, dossier: PublicDossier | Dossier, public: PublicDossier, level: Level) -> Answer:
+    def _told(
+        self, dossier: PublicDossier | Dossier, public: PublicDossier, level: Level, *, by_phone: bool = False
+    ) -> Answer:
         agency = self._registry.agency(public.agency_id)
         if agency is None:  # newer than our picture of the offices, which is seconds old
             raise Unavailable("The office of this dossier is being set up. Please try again shortly.")
@@ -84,4 +86,5 @@ class LookupDesk:
             freshness=self._registry.freshness(public, now),
             calendar=self._registry.calendar,
             now=now,
+            by_phone=by_phone,
         )

@@ -47,6 +47,7 @@ class ProvenPart:
     procedure_name: str | None
     asked_of_you: str | None = field(repr=False)
     timeline: tuple[HistoryEntry, ...] = field(repr=False)
+    by_phone: bool = False  # the asker is at the registered phone, which is told of changes by duty
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +77,7 @@ def disclose(
     freshness: Freshness,
     calendar: WorkingCalendar,
     now: datetime,
+    by_phone: bool = False,
 ) -> Answer:
     """What `level` allows to be said of `dossier`; a level above CODE needs the full dossier, else CODE is answered."""
     public = dossier.public if isinstance(dossier, Dossier) else dossier
@@ -95,6 +97,7 @@ def disclose(
             procedure_name=dossier.procedure_name,
             asked_of_you=dossier.asked_of_applicant if STAGE_OF[public.status] is Stage.WAITING_FOR_YOU else None,
             timeline=tuple(_shown(entry, level) for entry in dossier.history),
+            by_phone=by_phone,
         )
     shows_due = proven is not None or agency.disclosure is DisclosurePolicy.OPEN
     return Answer(

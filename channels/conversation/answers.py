@@ -6,6 +6,7 @@ it, for a sender's number can be forged and a phone borrowed (guarantees.md G47)
 
 from collections.abc import Callable, Iterator, Sequence
 
+from channels.conversation.subjects import Hears
 from domain.agency import Agency
 from domain.language import Language
 from domain.status import Stage, Status
@@ -19,6 +20,7 @@ WORDS = Words("channels")
 Fits = Callable[[str], bool]
 
 _RUNNING = frozenset({Stage.RECEIVED, Stage.IN_PROGRESS})
+_FINISHED = frozenset({Stage.DONE, Stage.CLOSED})
 _LATE = frozenset({Punctuality.OVERDUE, Punctuality.FINISHED_LATE})
 _ON_TIME = frozenset({Punctuality.ON_TRACK, Punctuality.DUE_SOON})
 _SHOWN = ("head", "due", "next", "office", "hint")
@@ -29,11 +31,11 @@ def proof_helps(answer: Answer) -> bool:
     return answer.proven is None and answer.stage is not Stage.DONE
 
 
-def brief(answer: Answer, language: Language, fits: Fits) -> str:
+def brief(answer: Answer, language: Language, fits: Fits, hears: Hears = Hears.NOTHING) -> str:
     """The answer in one short message."""
     chosen = {"head": _head(answer, language)}
-    for part, wording in _by_importance(answer, language):
-        if (part not in chosen or part == "office") and fits(_joined(chosen | {part: wording})):
+    for part, wording in _by_importance(answer, language, hears):
+        if wording and (part not in chosen or part == "office") and fits(_joined(chosen | {part: wording})):
             chosen[part] = wording
     return _joined(chosen)
 
@@ -48,7 +50,7 @@ def brief_together(answers: Sequence[tuple[str, Answer | None]], language: Langu
     return text
 
 
-def full(answer: Answer, language: Language, *, buttons: bool = False) -> str:
+def full(answer: Answer, language: Language, hears: Hears = Hears.NOTHING, *, buttons: bool = False) -> str:
     """The answer with room for whole sentences, a line each; what `buttons` offer need not be said."""
     proven = answer.proven
     label = status_label(proven.status, language) if proven else stage_label(answer.stage, language)
@@ -64,7 +66,7 @@ def full(answer: Answer, language: Language, *, buttons: bool = False) -> str:
     lines.append(ask_office(answer.agency, answer.agency.phone, language, named=True))
     if not answer.fresh:
         lines.append(WORDS.say(language, "answer.full.stale", moment=moment(answer.as_of, language)))
-    if (hint := _hint(answer, language)) and (proof_helps(answer) or not buttons):
+    if (hint := _hint(answer, language, hears)) and (proof_helps(answer) or not buttons):
         lines.append(hint)
     return "\n".join(lines)
 
@@ -82,7 +84,7 @@ def ask_office(agency: Agency, phone: str, language: Language, *, named: bool) -
     return WORDS.say(language, "answer.ask_office_at" if named else "answer.ask_at", office=office, phone=phone)
 
 
-def _by_importance(answer: Answer, language: Language) -> Iterator[tuple[str, str]]:
+def _by_importance(answer: Answer, language: Language, hears: Hears) -> Iterator[tuple[str, str]]:
     """What may stand beside the head, the most needed first: a person must be able to ask before we offer anything."""
     phone = sms_number(answer.agency.phone) or answer.agency.phone
     if answer.due_on and answer.stage in _RUNNING:
@@ -90,13 +92,13 @@ def _by_importance(answer: Answer, language: Language) -> Iterator[tuple[str, st
     yield "office", ask_office(answer.agency, phone, language, named=False)
     for wording in _next(answer, language):
         yield "next", wording
-    yield "hint", _hint(answer, language)
+    yield "hint", _hint(answer, language, hears)
     yield "office", ask_office(answer.agency, phone, language, named=True)
 
 
 def _head(answer: Answer, language: Language) -> str:
     said = [WORDS.say(language, "answer.head", code=answer.code, state=_state(answer, language))]
-    if _timing(answer) in {"late", "late_by"}:
+    if "late" in _timing(answer):
         said.append(WORDS.say(language, "answer.sorry"))
     if not answer.fresh:
         said.append(WORDS.say(language, "answer.as_of", moment=moment(answer.as_of, language)))
@@ -121,10 +123,12 @@ def _state(answer: Answer, language: Language) -> str:
 
 
 def _timing(answer: Answer) -> str:
-    """Which words tell whether it is on time: `on_time`, `late`, `late_by`, or '' where no clock runs."""
+    """Which words tell whether it is on time: `on_time`, `late` or `finished_late`, either with `_by` where it is known
+    by how much; '' where no clock runs."""
     late = answer.proven.punctuality in _LATE if answer.proven else not answer.on_time
     if late:
-        return "late_by" if _days_late(answer) else "late"
+        was = "finished_late" if answer.stage in _FINISHED else "late"
+        return f"{was}_by" if _days_late(answer) else was
     on_time = answer.proven.punctuality in _ON_TIME if answer.proven else answer.on_time
     return "on_time" if on_time and answer.stage in _RUNNING else ""
 
@@ -153,11 +157,13 @@ def _asked(answer: Answer, language: Language) -> str:
     return WORDS.say(language, "answer.asked", asked=" ".join(answer.proven.asked_of_you.split()).rstrip("."))
 
 
-def _hint(answer: Answer, language: Language) -> str:
-    """What else the asker may text; nothing once all is said and done."""
+def _hint(answer: Answer, language: Language, hears: Hears) -> str:
+    """What else the asker may text, or will be told without asking; nothing once all is said and done."""
     if proof_helps(answer):
         return WORDS.say(language, "answer.prove")
-    return "" if answer.stage is Stage.CLOSED else WORDS.say(language, "answer.follow")
+    if answer.stage is Stage.CLOSED or (hears is Hears.CHANGES and answer.stage is Stage.DONE):
+        return ""
+    return WORDS.say(language, f"answer.hears.{hears}")
 
 
 def _joined(chosen: dict[str, str]) -> str:

@@ -38,9 +38,10 @@ from domain.errors import TooMany
 from domain.language import Language
 from domain.message import Choice, IncomingKind
 from feedback_intake.filing import FeedbackKind
+from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.numbers import new_number, number_in
 from lookup.code_finder import Reading, ReadingKind, find, read
-from lookup.wording import moment
+from lookup.wording import ended, moment
 
 # What is always answered in the same words: their key, what is done, and what may be tapped then (label, words).
 _SIMPLE: MappingProxyType[Verb, tuple[str, tuple[Act, ...], tuple[tuple[str, str], ...]]] = MappingProxyType(
@@ -112,6 +113,10 @@ class Conversation:
         except TooMany:
             return self._replies.turn(said, "look_up.too_many_tries")
 
+    def put_off(self, said: Said, refusal: TooManyFiled) -> Turn:
+        """Instead of a turn that files: the store counted too much of late."""
+        return self._complaining.put_off(said, refusal)
+
     def hinting(self, turn: Turn, *, brief: bool) -> Turn:
         """`turn`, saying that more words of that kind will not be answered, and what will."""
         return self._longer(turn, WORDS.say(turn.language, "pause.unclear"), brief=brief)
@@ -125,7 +130,7 @@ class Conversation:
     @staticmethod
     def _longer(turn: Turn, words: str, *, brief: bool) -> Turn:
         gap = " " if brief else "\n"
-        return replace(turn, reply=f"{turn.reply}{gap}{words}")
+        return replace(turn, reply=f"{ended(turn.reply)}{gap}{words}")
 
     def apology(self, language: Language) -> str:
         """What is said when a message could not be answered through a fault of ours."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from channels.conversation.answers import brief, brief_together, full, proof_helps
 from channels.conversation.choices import after_answer, choice, dossiers
 from channels.conversation.replies import Replies
-from channels.conversation.subjects import Subject, fullest, named, subject_named, subjects_at_hand
+from channels.conversation.subjects import Subject, fullest, hears, named, subject_named, subjects_at_hand
 from channels.conversation.turn import Asked, Desk, Remembered, Said, Shown, Turn
 from channels.guesses import ProofNeeded
 from domain.vietnamese import folded
@@ -113,9 +113,9 @@ class LookingUp:
         """What may be said of a dossier."""
         manner = said.manner
         if manner.brief:
-            text = brief(answer, said.language, manner.fits)
+            text = brief(answer, said.language, manner.fits, hears(said, answer))
         else:
-            text = full(answer, said.language, buttons=manner.buttons)
+            text = full(answer, said.language, hears(said, answer), buttons=manner.buttons)
         remember = Remembered(
             code=answer.code,
             told=True,

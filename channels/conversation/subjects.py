@@ -1,6 +1,7 @@
 """Which dossier a message is about: the one it names, else the one talked about, told of, or followed."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from channels.conversation.turn import Asked, Desk, Said
 from lookup.code_finder import FoundCode, find, words_besides
@@ -10,6 +11,14 @@ MOST_CODES = 3
 
 # What we may have asked last without thinking of what would be said about a dossier: a newer notice comes first then.
 _NOT_ABOUT_A_DOSSIER = frozenset({None, Asked.PROOF, Asked.CODE_TO_FOLLOW, Asked.CODE_TO_MUTE})
+
+
+class Hears(StrEnum):
+    """Whether a person is told of changes of a dossier."""
+
+    NOTHING = "nothing"
+    CHANGES = "changes"
+    STOPPED = "stopped"  # would be, but has stopped all notices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +62,7 @@ def subjects_at_hand(said: Said, *, followed: bool = False) -> tuple[Subject, ..
     else:
         codes = remembered.several or ((told.code,) if told else ())
     if not codes and followed:
-        codes = said.followed
+        codes = said.followed[:MOST_CODES]
     return tuple(Subject(code=code, proven=_proven(said, (code,))) for code in codes)
 
 
@@ -62,6 +71,15 @@ def _proven(said: Said, readings: tuple[str, ...]) -> bool:
     if said.remembered.proven and said.remembered.code in readings:
         return True
     return said.told is not None and said.told.proven and said.told.code in readings
+
+
+def hears(said: Said, answer: Answer) -> Hears:
+    """Whether this person is told of changes of the dossier: as a follower, or by duty at the registered phone."""
+    proven = answer.proven
+    by_duty = said.manner.address_is_phone and proven is not None and proven.by_phone
+    if answer.code in said.muted or not (by_duty or answer.code in said.followed):
+        return Hears.NOTHING
+    return Hears.STOPPED if said.stopped else Hears.CHANGES
 
 
 async def fullest(desk: Desk, said: Said, subject: Subject, proof: str = "") -> Answer | None:

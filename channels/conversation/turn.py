@@ -109,8 +109,9 @@ class Said:
     """One message to be understood. `text` is clean NFC.
 
     `phone`: the number (E.164) known to be this person's, so that the answer reaches its owner; `told`: a notice within
-    `TALKED_ABOUT_FOR`; `followed`: codes of dossiers this person follows, the newest first, not all of many;
-    `asked_about`: the number of this person's feedback that waits for an answer, the newest.
+    `TALKED_ABOUT_FOR`; `followed`: codes of dossiers this person follows, the newest first, not all of many; `muted`:
+    of those this person wants to hear no more of; `asked_about`: the number of this person's feedback that waits for an
+    answer, the newest.
     """
 
     by: Contact
@@ -123,6 +124,7 @@ class Said:
     phone: str | None = field(default=None, repr=False)
     told: Told | None = None
     followed: tuple[str, ...] = ()
+    muted: tuple[str, ...] = ()
     asked_about: str | None = None
 
     @property

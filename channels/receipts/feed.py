@@ -6,9 +6,12 @@ from urllib.parse import urlsplit
 
 from domain.dossier import HistoryEntry
 from domain.language import Language
+from domain.status import Stage
+from lookup.deadlines import Punctuality
 from lookup.disclosure import Answer
-from lookup.wording import day, long_day, next_step, next_step_of, stage_label, status_label
+from lookup.wording import Words, day, long_day, next_step, next_step_of, stage_label, status_label
 
+WORDS = Words("channels.receipts")
 CONTENT_TYPE = "application/atom+xml"
 # Readers ask every quarter of an hour at most, and nobody between them and us keeps what they are told.
 CACHING = "private, max-age=900"
@@ -60,7 +63,12 @@ def _entry(entry: HistoryEntry, language: Language, *, base: str, page_url: str,
 
 
 def _now(answer: Answer, language: Language) -> str:
-    """What happens next, and the day it is due."""
+    """What happens next; the day it is due, or that it was finished late."""
     proven = answer.proven
-    due = f" ({day(answer.due_on)})" if answer.due_on else ""
-    return (next_step_of(proven.status, language) if proven else next_step(answer.stage, language)) + due
+    then = next_step_of(proven.status, language) if proven else next_step(answer.stage, language)
+    if answer.stage in {Stage.RECEIVED, Stage.IN_PROGRESS}:
+        return f"{then} ({day(answer.due_on)})" if answer.due_on else then
+    if proven is None or proven.punctuality is not Punctuality.FINISHED_LATE:
+        return then
+    days = proven.days_late
+    return f"{then} {WORDS.say_n(language, 'feed.late_by', days) if days else WORDS.say(language, 'feed.late')}"

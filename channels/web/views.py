@@ -9,7 +9,7 @@ from domain.agency import Agency
 from domain.dossier import HistoryEntry
 from domain.language import Language
 from domain.status import STAGE_OF, Stage, Status
-from lookup.deadlines import Punctuality
+from lookup.deadlines import LATE, Punctuality
 from lookup.disclosure import Answer, ProvenPart
 from lookup.wording import Words, long_day, moment, next_step, next_step_of, stage_label, status_label
 
@@ -73,6 +73,7 @@ class AnswerView:
     facts: tuple[tuple[str, str], ...]
     as_of: str
     fresh: bool
+    overdue: bool
     follow: str | None  # an sms: address that starts following
 
 
@@ -99,6 +100,7 @@ def answer_view(answer: Answer, language: Language, *, sms_number: str | None) -
         facts=_facts(proven, language) if proven else (),
         as_of=_unbroken(moment(answer.as_of, language)),
         fresh=answer.fresh,
+        overdue=tone is Tone.LATE and answer.stage is not Stage.DONE,
         follow=_follow(answer, sms_number),
     )
 
@@ -139,10 +141,11 @@ def _headline(answer: Answer, language: Language) -> str:
 def _proven_headline(proven: ProvenPart, language: Language) -> str:
     """The same for the holder, from the status itself."""
     status = proven.status.name.lower()
-    if proven.punctuality in {Punctuality.OVERDUE, Punctuality.FINISHED_LATE}:
-        if proven.days_late:
-            return _WORDS.say_n(language, f"headline.{proven.punctuality}_days", proven.days_late)
-        return _WORDS.say(language, f"headline.{proven.punctuality}")
+    if proven.punctuality in LATE:
+        key = f"headline.{status}.{proven.punctuality}"
+        key = key if _WORDS.has(language, key) else f"headline.{proven.punctuality}"
+        days = proven.days_late
+        return _WORDS.say_n(language, f"{key}_days", days) if days else _WORDS.say(language, key)
     if proven.asked_of_you and len(proven.asked_of_you) <= _LONGEST_IN_HEADLINE:
         return _WORDS.say(language, f"headline.{status}_asked", asked=proven.asked_of_you.rstrip(". "))
     timed = f"headline.{status}.{proven.punctuality}"

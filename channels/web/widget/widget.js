@@ -75,7 +75,7 @@
 
   function answer({ code, stage, stage_label, on_time, agency, next, as_of, fresh }) {
     const running = stage === "received" || stage === "in_progress";
-    const timing = on_time ? running && words.on_time : stage !== "waiting_for_you" && stage !== "closed" && words.late;
+    const timing = on_time ? running && words.on_time : running ? words.late : stage !== "waiting_for_you" && words.finished_late;
     const number = agency.phone.replace(/[^0-9+]/g, "");
     const time = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : "vi-VN",
       { day: "2-digit", month: "2-digit", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "Asia/Ho_Chi_Minh" }).format(new Date(as_of));

@@ -51,6 +51,7 @@ class Chat:
     stopped: bool = False
     told: Told | None = None
     followed: tuple[str, ...] = ()
+    muted: tuple[str, ...] = ()
     linked: str | None = None
     last: Turn = field(default_factory=lambda: Turn(reply="", language=Language.VIETNAMESE))
 
@@ -75,6 +76,7 @@ class Chat:
             phone=self.phone if self.manner.address_is_phone else self.linked,
             told=self.told,
             followed=self.followed,
+            muted=self.muted,
         )
         self.last = await self.conversation.answer(said)
         if self.told:  # what is said now is newer than the notice
@@ -83,8 +85,10 @@ class Chat:
             match act:
                 case Follow(code=code):
                     self.followed = (code, *(other for other in self.followed if other != code))
+                    self.muted = tuple(other for other in self.muted if other != code)
                 case Mute(code=code):
                     self.followed = tuple(other for other in self.followed if other != code)
+                    self.muted = (code, *self.muted)
                 case StopAll() | Resume():
                     self.stopped = isinstance(act, StopAll)
                 case LinkPhone(phone=phone):

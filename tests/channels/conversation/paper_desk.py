@@ -75,13 +75,21 @@ class PaperDesk:
     def __post_init__(self) -> None:
         self.by_number = {each.public.code: each for each in self.dossiers}
 
-    def answer(self, code: str, level: Level) -> Answer | None:
+    def answer(self, code: str, level: Level, *, by_phone: bool = False) -> Answer | None:
         """The answer of the real rules."""
         found = self.by_number.get(code)
         if found is None:
             return None
         freshness = Freshness(as_of=self.now, fresh=self.fresh)
-        return disclose(found, level, agency=self.agency, freshness=freshness, calendar=WorkingCalendar(), now=self.now)
+        return disclose(
+            found,
+            level,
+            agency=self.agency,
+            freshness=freshness,
+            calendar=WorkingCalendar(),
+            now=self.now,
+            by_phone=by_phone,
+        )
 
     async def by_code(self, code: str) -> Answer | None:
         """Level L0."""
@@ -95,7 +103,7 @@ class PaperDesk:
 
     async def for_phone(self, code: str, phone: str) -> Answer | None:
         """Level L1 for the registered phone."""
-        return self.answer(code, Level.PROVEN) if phone == PHONE else None
+        return self.answer(code, Level.PROVEN, by_phone=True) if phone == PHONE else None
 
     async def with_receipt(self, token: str) -> Answer | None:
         """Level L1 of the first dossier for its token."""

@@ -317,6 +317,46 @@ async def test_every_text_gets_one_answer_in_one_segment(parts: list[str], butto
         assert all(len(choice.says.encode()) <= LONGEST_CHOICE for choice in chat.last.choices)
 
 
+async def test_who_is_told_of_changes_anyway_is_not_offered_it() -> None:
+    told, offered = "Co thay doi, Ong/Ba se duoc bao.", "nhan THEO DOI."
+    holder = Chat(phone=PHONE)
+    assert (await holder.says(CODE)).endswith(told)
+    await holder.says(f"BO {CODE}")
+    assert (await holder.says(CODE)).endswith(offered)
+    await holder.says("THEO DOI")
+    assert (await holder.says(CODE)).endswith(told)
+    holder.stopped = True
+    assert (await holder.says(CODE)).endswith("dang ngung moi tin. Nhan tin lai: nhan TIEP TUC.")
+    follower = Chat()
+    assert (await follower.says(f"{CODE} {SECRET}")).endswith(offered)
+    await follower.says("THEO DOI")
+    assert (await follower.says(f"{CODE} {SECRET}")).endswith(told)
+    ready = Chat(phone=PHONE, desk=PaperDesk([dossier(status=Status.COMPLETED)]))
+    assert (await ready.says(CODE)).endswith("02223822456.")
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.DELIVERED])
+async def test_what_was_finished_late_is_not_told_as_if_it_were_late_still(status: Status) -> None:
+    late = dossier(status=status, finished_at=datetime(2026, 11, 25, 3, 0, tzinfo=UTC))
+    desk = PaperDesk([late], now=datetime(2027, 3, 26, tzinfo=UTC))
+    by_sms, in_chat = (
+        await Chat(phone=PHONE, desk=desk).says(CODE),
+        await Chat(phone=PHONE, desk=desk, manner=Manner(address_is_phone=True)).says(CODE),
+    )
+    assert "xong tre hen 2 ngay lam viec. Xin loi Ong/Ba." in by_sms
+    assert "đã giải quyết xong, trễ hẹn 2 ngày làm việc. Chúng tôi xin lỗi." in in_chat
+    stranger = await Chat(desk=desk).says(CODE)
+    assert "xong tre hen. Xin loi Ong/Ba." in stranger
+    assert not any("qua han" in plain(text) for text in (by_sms, in_chat, stranger))
+
+
+async def test_a_word_about_pauses_begins_a_sentence_of_its_own() -> None:
+    chat = Chat()
+    await chat.says(f"BO {CODE}")
+    warned = chat.conversation.pausing(chat.last, datetime(2026, 11, 10, 3, 0, tzinfo=UTC), same=True, brief=True)
+    assert f"THEO DOI {CODE}. Tin nay da tra loi nhieu lan." in plain(warned.reply)
+
+
 async def test_muting_names_the_dossier_and_forgets_it() -> None:
     chat = Chat(followed=(CODE,))
     assert await chat.does("bỏ") == (Mute(code=CODE),)

@@ -3,9 +3,12 @@
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from channels.receipts.feed import CONTENT_TYPE
+from channels.receipts.feed import CONTENT_TYPE, feed
+from domain.language import Language
+from lookup.disclosure import Level
 from tests.channels.receipts.conftest import OTHER, Counter
 from tests.channels.receipts.sample_slips import CODE
+from tests.channels.web.sample_answers import SAMPLES
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -44,6 +47,15 @@ async def test_the_same_is_not_sent_twice(counter: Counter) -> None:
     english = await counter.client.get(f"/r/{token}/feed?lang=en", headers={"If-None-Match": first.headers["ETag"]})
     assert english.status == 200
     assert f"Dossier {CODE}" in await english.text()
+
+
+def test_a_dossier_that_was_finished_late_says_so_and_no_day_it_is_due() -> None:
+    answer = SAMPLES["delivered_late"].answer(Level.PROVEN)
+    body = feed(
+        answer, Language.VIETNAMESE, url="https://x.example/f", page_url="https://x.example/", title="T"
+    ).decode()
+    assert "Hồ sơ xong trễ hẹn 1 ngày làm việc, chúng tôi xin lỗi." in body
+    assert "17/11/2026)" not in body
 
 
 async def test_a_slip_that_opens_nothing_has_no_feed(counter: Counter) -> None:

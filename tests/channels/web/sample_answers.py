@@ -142,6 +142,12 @@ SAMPLES = {
         way=(*_HANDLED, (Status.COMPLETED, at(18, 16, 40)), (Status.DELIVERED, at(19, 9))),
         finished_at=at(18, 16, 40),
     ),
+    "delivered_late": Sample(
+        code="H05.16-261102-0015",
+        way=(*_HANDLED, (Status.COMPLETED, at(18, 16, 40)), (Status.DELIVERED, at(20, 9))),
+        finished_at=at(18, 16, 40),
+        due_at=at(17, 17),
+    ),
     "rejected": Sample(code="H05.16-261102-0011", way=(_HANDLED[0], (Status.REJECTED, at(3, 10)))),
     "withdrawn": Sample(code="H05.16-261102-0012", way=(*_HANDLED, (Status.WITHDRAWN, at(10, 10)))),
     "stopped": Sample(code="H05.16-261102-0013", way=(*_HANDLED, (Status.STOPPED, at(12, 10)))),

@@ -106,6 +106,7 @@ async def test_the_holder_of_a_late_file_hears_an_apology_and_by_how_much(site: 
         ("done", "Hồ sơ đã có kết quả, sớm hơn hẹn."),
         ("done_late", "Hồ sơ đã có kết quả, trễ hẹn 2 ngày làm việc. Chúng tôi xin lỗi."),
         ("delivered", "Ông/Bà đã nhận kết quả."),
+        ("delivered_late", "Ông/Bà đã nhận kết quả. Hồ sơ xong trễ hẹn 1 ngày làm việc, chúng tôi xin lỗi."),
         ("rejected", "Hồ sơ không được tiếp nhận."),
         ("withdrawn", "Hồ sơ đã được rút theo yêu cầu của Ông/Bà."),
         ("stopped", "Cơ quan đã dừng giải quyết hồ sơ."),
@@ -114,6 +115,14 @@ async def test_the_holder_of_a_late_file_hears_an_apology_and_by_how_much(site: 
 )
 async def test_the_sentence_says_where_it_is(site: Site, name: str, words: str) -> None:
     assert headline(await text_of(await proven(site, SAMPLES[name].code))) == words
+
+
+@pytest.mark.parametrize("name", ["done_late", "delivered_late"])
+async def test_what_was_finished_late_is_told_as_over(site: Site, name: str) -> None:
+    for html in (await page(site, SAMPLES[name].code), await text_of(await proven(site, SAMPLES[name].code))):
+        assert "trễ hẹn" in headline(html)
+        assert "quá hạn" not in html.lower()
+        assert "ngày hẹn mới" not in html
 
 
 async def test_a_long_list_of_what_is_asked_stands_below_the_sentence(site: Site) -> None:

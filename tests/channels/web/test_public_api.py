@@ -91,6 +91,13 @@ async def test_a_proof_opens_level_1(site: Site) -> None:
     assert "Cán Bộ" not in await response.text()
 
 
+async def test_a_file_that_was_finished_late_says_so_and_by_how_much(site: Site) -> None:
+    response = await site.client.post("/api/v1/lookup", json={"code": SAMPLES["delivered_late"].code, "proof": SECRET})
+    told = await response.json()
+    assert (told["stage"], told["punctuality"], told["days_late"]) == ("closed", "finished_late", 1)
+    assert told["finished_at"] == "2026-11-18T16:40:00+07:00"
+
+
 async def test_unknown_and_not_proven_are_one(site: Site) -> None:
     unknown = await site.client.post("/api/v1/lookup", json={"code": UNKNOWN, "proof": SECRET})
     wrong = await site.client.post("/api/v1/lookup", json={"code": CODE, "proof": "000000"})
