@@ -1,6 +1,6 @@
 """What an officer takes along as a table: after a fresh proof, noted in the record, as CSV or as a workbook."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiohttp import web
 
@@ -14,6 +14,8 @@ from feedback_intake.caseload import Period
 # Whole stretches of a table are read, as only an export does.
 PATIENCE = "SELECT set_config('statement_timeout', '120s', true)"
 
+Rows = AsyncIterator[Sequence[Cell]]
+
 
 def check_may_export(visit: Visit) -> None:
     """Raises `NotFound` for who may not."""
@@ -21,29 +23,23 @@ def check_may_export(visit: Visit) -> None:
         raise NotFound("There is nothing at this address.")
 
 
-def format_of(visit: Visit) -> str:
-    """What the form asks for."""
-    return "xlsx" if visit.form.get("format") == "xlsx" else "csv"
-
-
-async def patient(connection: Connection) -> None:
-    """What this transaction reads may take long."""
-    await connection.execute(PATIENCE)
-
-
-def named(name: str, period: Period) -> str:
-    """The file's name, without its ending."""
-    return f"{name}-{period.first:%Y%m%d}-{period.last:%Y%m%d}"
-
-
-async def send_table(
-    visit: Visit, name: str, head: Sequence[str], rows: AsyncIterator[Sequence[Cell]]
+async def send_noted(
+    visit: Visit, action: str, *, name: str, period: Period, head: Sequence[str], rows: Callable[[Connection], Rows]
 ) -> web.StreamResponse:
-    """The rows, sent while they are read."""
-    if format_of(visit) == "xlsx":
-        cut = visit.say("figures.export.cut", most=visit.count(MOST_XLSX))
-        return await send_xlsx(visit.request, name, head, rows, cut=cut)
-    return await send_csv(visit.request, name, head, rows)
+    """What `rows` reads of a stretch of days, sent while it is read; the record says so before the first row.
+
+    `action` is its name there, `name` the file's without days and ending.
+    """
+    workbook = visit.form.get("format") == "xlsx"
+    first, last = period.first.isoformat(), period.last.isoformat()
+    await visit.note(action, first=first, last=last, format="xlsx" if workbook else "csv")
+    name = f"{name}-{period.first:%Y%m%d}-{period.last:%Y%m%d}"
+    async with visit.reading() as connection:
+        await connection.execute(PATIENCE)
+        if workbook:
+            cut = visit.say("figures.export.cut", most=visit.count(MOST_XLSX))
+            return await send_xlsx(visit.request, name, head, rows(connection), cut=cut)
+        return await send_csv(visit.request, name, head, rows(connection))
 
 
 STATEMENTS = (PATIENCE,)

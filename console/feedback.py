@@ -44,6 +44,10 @@ class Rights:
         """Whether the officer decides who may read it."""
         return bool(self.roles & {Who.CLERK, Who.HEAD})
 
+    def keeps_in_sight(self, case: Case) -> bool:
+        """Whether the officer, who read it, may go on reading `case` as it has become."""
+        return not case.confidential or case.assignee == self.actor.account_id or Who.HEAD in self.roles
+
     @property
     def works(self) -> bool:
         """Whether the officer sorts or handles: writes notes, merges, splits."""

@@ -1,5 +1,7 @@
 """A stretch of days and an office, as forms of figures and exports ask for them."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from console.feedback import reader_of
@@ -12,6 +14,29 @@ from feedback_intake.typed import day_typed
 
 USUAL_DAYS = 30
 _MOST_OFFICES = 200  # in a choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a form of figures asks for: what is wrong with it by field, and what the form shows again."""
+
+    period: Period
+    offices: Sequence[int]
+    typed: Mapping[str, str]
+    mistakes: Mapping[str, str]
+
+
+def wanted(visit: Visit, typed: Callable[[str], str]) -> Wanted:
+    """`tu`, `den` and `agency` of an address or a form, which `typed` reads."""
+    first, last, agency = typed("tu"), typed("den"), typed("agency")
+    period, mistakes = period_typed(visit, first, last)
+    offices, faults = offices_typed(visit, agency)
+    return Wanted(
+        period=period,
+        offices=offices,
+        typed={"tu": first or visit.day(period.first), "den": last or visit.day(period.last), "agency": agency},
+        mistakes=mistakes | faults,
+    )
 
 
 def period_typed(visit: Visit, first: str, last: str) -> tuple[Period, dict[str, str]]:
@@ -29,6 +54,15 @@ def period_typed(visit: Visit, first: str, last: str) -> tuple[Period, dict[str,
     if ends < begins or (ends - begins).days >= MOST_DAYS or not 2000 < begins.year < 2200 or ends.year > 2200:
         return usual, {"den": visit.say("figures.mistake.period", days=MOST_DAYS)}
     return Period(first=begins, last=ends), mistakes
+
+
+def days_shown(visit: Visit) -> dict[str, str]:
+    """The first and last day that a form of an export shows: what was typed, or the usual."""
+    period, _ = period_typed(visit, "", "")
+    return {
+        "tu": visit.form.get("tu") or visit.day(period.first),
+        "den": visit.form.get("den") or visit.day(period.last),
+    }
 
 
 def offices_typed(visit: Visit, typed: str) -> tuple[tuple[int, ...], dict[str, str]]:

@@ -57,9 +57,7 @@ ROWS = """
      CROSS JOIN LATERAL (SELECT f.number, f.kind, f.channel, f.received_on FROM feedback f
                           WHERE f.case_id = c.id ORDER BY f.id LIMIT 1) f
       LEFT JOIN account a ON a.id = c.assignee
-     WHERE c.holder_agency = ANY ($1::int[]) AND c.filed_at >= $2 AND c.filed_at < $3
-       AND (NOT c.confidential OR $4)"""
-
+     WHERE c.holder_agency = ANY ($1::int[]) AND c.filed_at >= $2 AND c.filed_at < $3"""
 
 # By the day somebody rated; the controlling body's apart.
 CONTENTMENT = f"""
@@ -173,11 +171,9 @@ async def daily_totals(connection: Connection, offices: Sequence[int], period: P
     return [DayTotal(day=r["day"], received=r["received"], answered=r["answered"]) for r in rows]
 
 
-async def case_rows(
-    connection: Connection, offices: Sequence[int], period: Period, *, confidential: bool
-) -> AsyncIterator[CaseRow]:
+async def case_rows(connection: Connection, offices: Sequence[int], period: Period) -> AsyncIterator[CaseRow]:
     """The cases filed in the time, as they are read: however many, few are in memory."""
-    async for row in connection.cursor(ROWS, [*offices], *period.bounds, confidential, prefetch=_AT_ONCE):
+    async for row in connection.cursor(ROWS, [*offices], *period.bounds, prefetch=_AT_ONCE):
         yield CaseRow(**{**row, "content": row["content"] or ""})
 
 

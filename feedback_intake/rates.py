@@ -3,6 +3,7 @@
 On time counts what was answered in time out of all that was answered or is overdue, so that not answering helps nobody.
 Solved counts what nobody objected to while they could. A share of fewer than `FEWEST` ratings is not shown (NĐ 118/2025
 Đ29.3: who rated is confidential). The body that controls an office is counted apart from citizens.
+A confidential case counts for the offices above the one that holds it: in a small one's own figures it would show.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,8 +32,8 @@ CLEAR = "DELETE FROM register_figure"
 _COUNTS = f"""
     WITH since AS (SELECT now() - interval '{MONTHS} months' AS at,
                           (now() AT TIME ZONE 'Asia/Ho_Chi_Minh')::date AS today),
-    counted (agency_id, what, n) AS (
-        SELECT c.holder_agency, w.what, count(*) FILTER (WHERE w.yes) FROM since, feedback_case c
+    counted (agency_id, hidden, what, n) AS (
+        SELECT c.holder_agency, c.confidential, w.what, count(*) FILTER (WHERE w.yes) FROM since, feedback_case c
           CROSS JOIN LATERAL (VALUES
             ('cases_filed', true),
             ('cases_proposals', EXISTS (SELECT FROM feedback f WHERE f.case_id = c.id AND f.kind = 'proposal')),
@@ -42,32 +43,34 @@ _COUNTS = f"""
                            OR (c.answered_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date > c.answer_due_on),
             ('cases_reopened', c.reopened > 0),
             ('cases_solved', c.state = 'closed' AND c.answered_at IS NOT NULL)) AS w (what, yes)
-         WHERE c.filed_at > since.at AND c.merged_into IS NULL GROUP BY 1, 2
+         WHERE c.filed_at > since.at AND c.merged_into IS NULL GROUP BY 1, 2, 3
         UNION ALL
-        SELECT e.agency_id, 'cases_published', count(*) FROM since, register_entry e
+        SELECT e.agency_id, false, 'cases_published', count(*) FROM since, register_entry e
          WHERE e.listed AND e.published_at > since.at GROUP BY 1
         UNION ALL
-        SELECT coalesce(d.resolving_agency, d.receiving_agency), w.what, count(*) FILTER (WHERE w.yes)
+        SELECT coalesce(d.resolving_agency, d.receiving_agency), false, w.what, count(*) FILTER (WHERE w.yes)
           FROM since, dossier d CROSS JOIN LATERAL (VALUES
             ('dossiers_finished', true),
             ('dossiers_on_time', d.due_at IS NULL OR (d.finished_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date
                                                      <= (d.due_at AT TIME ZONE 'Asia/Ho_Chi_Minh')::date))
             AS w (what, yes)
-         WHERE d.finished_at > since.at AND d.status NOT IN (1, 3) GROUP BY 1, 2
+         WHERE d.finished_at > since.at AND d.status NOT IN (1, 3) GROUP BY 1, 3
         UNION ALL
-        SELECT r.agency_id, w.what, count(*) FILTER (WHERE w.yes) FROM since, rating r
+        SELECT r.agency_id, false, w.what, count(*) FILTER (WHERE w.yes) FROM since, rating r
           CROSS JOIN LATERAL (VALUES ('dossier_ratings', true), ('dossier_content', r.score >= {CONTENT}))
             AS w (what, yes)
-         WHERE r.rated_at > since.at AND r.dossier_id IS NOT NULL AND r.proven GROUP BY 1, 2
+         WHERE r.rated_at > since.at AND r.dossier_id IS NOT NULL AND r.proven GROUP BY 1, 3
         UNION ALL
-        SELECT r.agency_id, w.what, count(*) FILTER (WHERE w.yes) FROM since, case_rating r
+        SELECT r.agency_id, c.confidential, w.what, count(*) FILTER (WHERE w.yes)
+          FROM since, case_rating r JOIN feedback_case c ON c.id = r.case_id
           CROSS JOIN LATERAL (VALUES ('case_ratings', true), ('case_content', r.score >= {CONTENT})) AS w (what, yes)
-         WHERE r.rated_at > since.at GROUP BY 1, 2
+         WHERE r.rated_at > since.at GROUP BY 1, 2, 3
         UNION ALL
-        SELECT r.agency_id, w.what, count(*) FILTER (WHERE w.yes) FROM since, control_rating r
+        SELECT r.agency_id, c.confidential, w.what, count(*) FILTER (WHERE w.yes)
+          FROM since, control_rating r JOIN feedback_case c ON c.id = r.case_id
           CROSS JOIN LATERAL (VALUES ('controller_ratings', true), ('controller_content', r.score >= {CONTENT}))
             AS w (what, yes)
-         WHERE r.rated_at > since.at AND r.replaced_at IS NULL GROUP BY 1, 2)"""  # noqa: S608 - numbers of ours
+         WHERE r.rated_at > since.at AND r.replaced_at IS NULL GROUP BY 1, 2, 3)"""  # noqa: S608 - numbers of ours
 COUNT = (
     "INSERT INTO register_figure (agency_id, as_of, "  # noqa: S608 - columns of ours
     + ", ".join(_FIGURES)
@@ -75,7 +78,8 @@ COUNT = (
     + _COUNTS
     + "SELECT r.scope_id, now(), "
     + ", ".join(f"coalesce(sum(u.n) FILTER (WHERE u.what = '{name}'), 0)" for name in _FIGURES)
-    + " FROM counted u JOIN agency_reach r ON r.agency_id = u.agency_id GROUP BY r.scope_id"
+    + " FROM counted u JOIN agency_reach r ON r.agency_id = u.agency_id AND NOT (u.hidden AND r.scope_id = u.agency_id)"
+    + " GROUP BY r.scope_id"
 )
 READ = f"SELECT agency_id, as_of, {', '.join(_FIGURES)} FROM register_figure WHERE agency_id = ANY ($1::int[])"  # noqa: S608
 

@@ -2,15 +2,15 @@
 
 from aiohttp import web
 
-from console.feedback import found
+from console.feedback import Rights, found
 from console.pages.case_page import URL, Trial, assignees, page
 from console.visit import HOME, WORDS, Visit
-from domain.errors import ChangedMeanwhile, Forbidden, Invalid, ServiceError
+from domain.errors import ChangedMeanwhile, Forbidden, Invalid, NotFound, ServiceError
 from feedback_intake.casefile import CaseFiles
 from feedback_intake.cases import Case, Step, confidential_too
 from feedback_intake.choosing import OfficeFound
 from feedback_intake.gathering import Gathering
-from feedback_intake.moves import MOVES, Content, MoveName, Needs, RefusalReason
+from feedback_intake.moves import MOVES, Content, MoveName, Needs, RefusalReason, Who
 from feedback_intake.numbers import number_in
 from feedback_intake.worklist import Reader, WorkList
 
@@ -30,7 +30,7 @@ async def move(visit: Visit) -> web.Response:
         return visit.see(_case_url(visit), viec=name, mau=form.get("template"))
     try:
         step = await _step(visit, MoveName(name))
-        case = await _make(visit, step)
+        case, rights = await _make(visit, step)
     except _Several as several:
         await visit.keep_draft(visit.request.path)
         mistakes = {"agency": visit.say("case.mistake.several" if several.offices else "case.mistake.agency")}
@@ -38,8 +38,19 @@ async def move(visit: Visit) -> web.Response:
     except (ChangedMeanwhile, Invalid, Forbidden) as fault:
         return await _again(visit, name, fault)
     await visit.drop_draft(visit.request.path)
+    if not rights.keeps_in_sight(case):
+        holder = visit.means.registry.agency(case.holder_agency)
+        return visit.see(f"{URL}/da-chuyen/{holder.code}" if holder else URL)
     url = APPROVALS if visit.asked("tu") == "duyet" else f"{URL}/{case.case_id}"
     return visit.see(url, done=f"case.{name}")
+
+
+async def passed_on(visit: Visit) -> web.Response:
+    """GET /console/phan-anh/da-chuyen/{office}: who forwarded a confidential case may not open it again."""
+    office = visit.means.registry.agency_by_code(visit.request.match_info["office"])
+    if office is None:
+        raise NotFound("There is nothing at this address.")
+    return visit.render("case_passed_on.html", office=office)
 
 
 async def note(visit: Visit) -> web.Response:
@@ -78,8 +89,7 @@ async def keep_confidential(visit: Visit) -> web.Response:
     except (ChangedMeanwhile, Forbidden) as fault:
         return await _again(visit, "confidential", fault)
     done = "case.confidential" if changed.confidential else "case.not_confidential"
-    still_mine = rights.mine or not changed.confidential or "head" in rights.roles
-    return visit.see(_case_url(visit) if still_mine else URL, done=done)
+    return visit.see(_case_url(visit) if rights.keeps_in_sight(changed) else URL, done=done)
 
 
 async def merge(visit: Visit) -> web.Response:
@@ -109,9 +119,10 @@ async def split(visit: Visit) -> web.Response:
             async with confidential_too(deed.connection):  # the part is nobody's yet
                 part = await Gathering(visit.means.seal).split(deed.connection, case.case_id, chosen, rights.actor)
             deed.facts["part"] = part
+            hidden = case.confidential and Who.HEAD not in rights.roles  # the part has no assignee
     except (Invalid, Forbidden) as fault:
         return await _again(visit, "split", fault)
-    return visit.see(f"{URL}/{part}", done="case.split")
+    return visit.see(_case_url(visit) if hidden else f"{URL}/{part}", done="case.split")
 
 
 class _Several(Exception):
@@ -127,7 +138,8 @@ def _check(condition: bool, fault: ServiceError) -> None:  # noqa: FBT001 - what
         raise fault
 
 
-async def _make(visit: Visit, step: Step) -> Case:
+async def _make(visit: Visit, step: Step) -> tuple[Case, Rights]:
+    """The case after the move, and what the officer could do with it before."""
     cases = visit.means.feedback.cases
     async with visit.acting(f"feedback.{step.move}") as deed:
         case, rights = await found(visit, deed.connection, visit.number("case"))
@@ -136,9 +148,8 @@ async def _make(visit: Visit, step: Step) -> Case:
             await _check_assignee(visit, deed.connection, case, step.assignee)
         if step.agency_id is not None:
             deed.facts["agency"] = step.agency_id
-        return await cases.move(
-            deed.connection, case.case_id, step, rights.actor, version=visit.form.number("version") or 0
-        )
+        version = visit.form.number("version") or 0
+        return await cases.move(deed.connection, case.case_id, step, rights.actor, version=version), rights
 
 
 async def _step(visit: Visit, name: MoveName) -> Step:

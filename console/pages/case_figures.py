@@ -1,19 +1,15 @@
 """Figures of a unit for its head: received, answered, on time, late, reopened; per officer, per day; to take along."""
 
-from collections.abc import AsyncIterator, Sequence
-
 from aiohttp import web
 
-from console.exports import check_may_export, format_of, named, patient, send_table
+from console.exports import Rows, check_may_export, send_noted
 from console.page import Group, Page
-from console.periods import offices_offered, offices_typed, period_typed
+from console.periods import Wanted, offices_offered, wanted
 from console.roles import Ability, OfficerRole
-from console.tables import Cell
 from console.visit import HOME, Visit
 from database.pool import Connection
 from domain.civil_time import civil_day
-from feedback_intake.caseload import Period, case_rows, contentment, daily_totals, officer_loads, totals
-from feedback_intake.cases import confidential_too
+from feedback_intake.caseload import case_rows, contentment, daily_totals, officer_loads, totals
 from feedback_intake.rates import FEWEST
 
 URL = f"{HOME}/so-lieu-phan-anh"
@@ -35,31 +31,29 @@ _COLUMNS = (
 
 async def show(visit: Visit) -> web.Response:
     """GET /console/so-lieu-phan-anh: by default the last thirty days."""
-    return await _page(visit, visit.asked("tu"), visit.asked("den"), visit.asked("agency"))
+    return await _page(visit, wanted(visit, visit.asked))
 
 
 async def export(visit: Visit) -> web.StreamResponse:
     """POST …/xuat: the cases of the time as a table, after a fresh proof; the record says so."""
     check_may_export(visit)
-    form = visit.form
-    period, mistakes = period_typed(visit, form.get("tu"), form.get("den"))
-    offices, faults = offices_typed(visit, form.get("agency"))
-    if mistakes or faults:
-        return await _page(visit, form.get("tu"), form.get("den"), form.get("agency"))
-    facts = {"first": period.first.isoformat(), "last": period.last.isoformat(), "format": format_of(visit)}
-    await visit.note("feedback.export", **facts)
+    asked = wanted(visit, visit.form.get)
+    if asked.mistakes:
+        return await _page(visit, asked)
     head = [visit.say(f"figures.column.{name}") for name in _COLUMNS]
-    async with visit.reading() as connection:
-        await patient(connection)
-        return await send_table(visit, named("phan-anh", period), head, _rows(visit, connection, offices, period))
+    return await send_noted(
+        visit,
+        "feedback.export",
+        name="phan-anh",
+        period=asked.period,
+        head=head,
+        rows=lambda connection: _rows(visit, connection, asked),
+    )
 
 
-async def _rows(
-    visit: Visit, connection: Connection, offices: Sequence[int], period: Period
-) -> AsyncIterator[Sequence[Cell]]:
+async def _rows(visit: Visit, connection: Connection, asked: Wanted) -> Rows:
     registry = visit.means.registry
-    confidential = OfficerRole.HEAD in visit.officer.roles
-    async for row in case_rows(connection, offices, period, confidential=confidential):
+    async for row in case_rows(connection, asked.offices, asked.period):
         holder = registry.agency(row.holder_agency)
         yield (
             row.number,
@@ -77,22 +71,20 @@ async def _rows(
         )
 
 
-async def _page(visit: Visit, first: str, last: str, agency: str) -> web.Response:
-    period, mistakes = period_typed(visit, first, last)
-    offices, faults = offices_typed(visit, agency)
-    today = civil_day(visit.means.clock())
-    async with visit.reading() as connection, confidential_too(connection):  # sums of all
+async def _page(visit: Visit, asked: Wanted) -> web.Response:
+    """Sums of what the officer may see: row-level security leaves out what is confidential to others."""
+    offices, period, today = asked.offices, asked.period, civil_day(visit.means.clock())
+    async with visit.reading() as connection:
         sums = await totals(connection, offices, period, today)
         loads = await officer_loads(connection, offices, period, today)
         days = await daily_totals(connection, offices, period)
         content, control = await contentment(connection, offices, period)
-    mistakes |= faults
     return visit.render(
         "case_figures.html",
-        status=422 if mistakes else 200,
+        status=422 if asked.mistakes else 200,
         period=period,
-        typed={"tu": first or visit.day(period.first), "den": last or visit.day(period.last), "agency": agency},
-        mistakes=mistakes,
+        typed=asked.typed,
+        mistakes=asked.mistakes,
         sums=sums,
         loads=loads,
         days=days,
@@ -103,6 +95,7 @@ async def _page(visit: Visit, first: str, last: str, agency: str) -> web.Respons
         percent=round(100 * sums.on_time / sums.answered) if sums.answered else None,
         offices=offices_offered(visit),
         may_export=visit.officer.may(Ability.EXPORT),
+        counts_confidential=OfficerRole.HEAD in visit.officer.roles,
     )
 
 

@@ -98,70 +98,95 @@ async def attachment(visit: Visit) -> web.Response:
 
 async def page(visit: Visit, trial: Trial | None = None) -> web.Response:
     """The page of the case in the address, with the form that was tried, if any."""
-    means, case_id = visit.means, visit.number("case")
     async with visit.acting("feedback.view") as deed:
-        file, rights = await opened(visit, deed.connection, case_id)
-        case = file.case
-        if case.merged_into is not None and not file.senders:
-            deed.subject = f"case {case.case_id}"
-        else:
-            deed.subject = file.number
-        moves = rights.moves(case)
-        alike = await _alike(visit, deed.connection, file, rights)
+        file, rights = await opened(visit, deed.connection, visit.number("case"))
+        merged_away = file.case.merged_into is not None and not file.senders
+        deed.subject = f"case {file.case.case_id}" if merged_away else file.number
+        moves = rights.moves(file.case)
         open_form = trial.form if trial else _asked(visit, moves)
+        beside = await _beside(visit, deed.connection, file, rights)
         people = await assignees(visit, deed.connection, file) if open_form == MoveName.ASSIGN else []
         templates = await usable(deed.connection, visit.officer.agency_id) if open_form == MoveName.SUBMIT else []
-        assigned_to = await _assigned_to(deed.connection, case.assignee, visit)
-        entries = await entries_of(deed.connection, case.case_id)
-        control = await _control(visit, deed.connection, case.case_id)
-    if case.merged_into is not None and not file.senders:
-        return visit.see(f"{URL}/{case.merged_into}", done="case.merged_away")
-    typed = trial.typed if trial else await visit.draft(f"{URL}/{case.case_id}/viec/{open_form}")
-    drafted = bool(typed) and trial is None
-    if not typed:
-        typed = _suggested(visit, file, open_form, templates)
-    note = await _typed_beside(visit, trial, "note", "ghi-chu")
-    control_typed = await _typed_beside(visit, trial, "control", "danh-gia")
-    today = civil_day(means.clock())
+    if merged_away:
+        return visit.see(f"{URL}/{file.case.merged_into}", done="case.merged_away")
     return visit.render(
         "case.html",
         status=trial.status if trial else 200,
         file=file,
-        case=case,
+        case=file.case,
         rights=rights,
         moves=[name for name in moves if name not in _ELSEWHERE],
         may_publish=MoveName.PUBLISH in moves,
-        open_form=open_form,
-        needs=MOVES[MoveName(open_form)].needs if open_form in set(MoveName) else frozenset(),
-        Needs=Needs,
-        typed=typed,
-        drafted=drafted,
-        note=note,
-        mistakes=trial.mistakes if trial else {},
-        changes=[step for step in file.steps if trial and trial.since is not None and step.step_id > trial.since],
-        conflict=bool(trial and trial.since is not None),
-        found_offices=trial.offices if trial else (),
-        people_named=[(one.account_id, visit.say("case.person", name=one.name, n=one.load)) for one in people],
-        templates=templates,
-        templates_named=[(one.template_id, one.name) for one in templates],
-        alike=alike,
-        entries=entries,
         may_remove=may_remove(rights),
-        control=control,
-        control_typed=control_typed,
-        scores=[(score, visit.say(f"case.score.{score}")) for score in range(HIGHEST, LOWEST - 1, -1)],
-        contents_named=[(one.value, visit.say(f"case.content.{one}")) for one in Content],
-        reasons_named=[(one.value, visit.say(f"case.reason.{one}")) for one in RefusalReason],
-        is_open=case.state in OPEN,
-        step_words=partial(_step_words, visit),
-        who_of=partial(_who_of, visit),
-        message_words=partial(_message_words, visit),
-        assignee_name=assigned_to,
-        office_of=means.registry.agency,
-        today=today,
-        calendar=means.registry.calendar,
+        is_open=file.case.state in OPEN,
+        open_form=open_form,
         newest=file.steps[0].step_id if file.steps else 0,
+        **beside,
+        **await _form(visit, file, trial, open_form, templates),
+        **await _forms_beside(visit, trial),
+        **_named(visit, people, templates),
+        **_read_by(visit),
     )
+
+
+async def _beside(visit: Visit, connection: Connection, file: CaseFile, rights: Rights) -> dict[str, object]:
+    """What stands in the store about the case and is no part of its file."""
+    return {
+        "alike": await _alike(visit, connection, file, rights),
+        "assignee_name": await _assigned_to(connection, file.case.assignee, visit),
+        "entries": await entries_of(connection, file.case.case_id),
+        "control": await _control(visit, connection, file.case.case_id),
+    }
+
+
+async def _form(
+    visit: Visit, file: CaseFile, trial: Trial | None, open_form: str, templates: Sequence[ReplyTemplate]
+) -> dict[str, object]:
+    """The form that is open: what is in it, what is wrong with it, what others did while it was open."""
+    typed = trial.typed if trial else await visit.draft(f"{URL}/{file.case.case_id}/viec/{open_form}")
+    since = trial.since if trial else None
+    return {
+        "needs": MOVES[MoveName(open_form)].needs if open_form in set(MoveName) else frozenset(),
+        "typed": typed or _suggested(visit, file, open_form, templates),
+        "drafted": bool(typed) and trial is None,
+        "mistakes": trial.mistakes if trial else {},
+        "found_offices": trial.offices if trial else (),
+        "conflict": since is not None,
+        "changes": [step for step in file.steps if since is not None and step.step_id > since],
+    }
+
+
+async def _forms_beside(visit: Visit, trial: Trial | None) -> dict[str, object]:
+    """What was typed into the forms that are always open."""
+    return {
+        "note": await _typed_beside(visit, trial, "note", "ghi-chu"),
+        "control_typed": await _typed_beside(visit, trial, "control", "danh-gia"),
+    }
+
+
+def _named(visit: Visit, people: Sequence[Assignee], templates: Sequence[ReplyTemplate]) -> dict[str, object]:
+    """What the choices of the forms offer, in words."""
+    return {
+        "people_named": [(one.account_id, visit.say("case.person", name=one.name, n=one.load)) for one in people],
+        "templates_named": [(one.template_id, one.name) for one in templates],
+        "scores": [(score, visit.say(f"case.score.{score}")) for score in range(HIGHEST, LOWEST - 1, -1)],
+        "contents_named": [(one.value, visit.say(f"case.content.{one}")) for one in Content],
+        "reasons_named": [(one.value, visit.say(f"case.reason.{one}")) for one in RefusalReason],
+    }
+
+
+def _read_by(visit: Visit) -> dict[str, object]:
+    """What the template reads a file with."""
+    registry = visit.means.registry
+    return {
+        "Needs": Needs,
+        "step_words": partial(_step_words, visit),
+        "who_of": partial(_who_of, visit),
+        "message_words": partial(_message_words, visit),
+        "office_of": registry.agency,
+        "today": civil_day(visit.means.clock()),
+        "calendar": registry.calendar,
+    }
 
 
 async def assignees(visit: Visit, connection: Connection, file: CaseFile) -> list[Assignee]:

@@ -167,7 +167,11 @@ PAGE = Page(
     needs=Ability.FEEDBACK_VIEW,
     shows=show,
     group=Group.WORK,
-    parts={"/{case}": case_page.show, "/{case}/tep/{file}": case_page.attachment},
+    parts={
+        "/{case}": case_page.show,
+        "/{case}/tep/{file}": case_page.attachment,
+        "/da-chuyen/{office}": case_acts.passed_on,
+    },
     does={
         "/tim": search,
         "/{case}/viec/{move}": case_acts.move,

@@ -1,18 +1,14 @@
 """Figures of dossiers for heads, from the totals that offices without a system type in each day; to take along."""
 
-from collections.abc import AsyncIterator, Sequence
-
 from aiohttp import web
 
 from console.day_totals import DayTotals, together
-from console.exports import check_may_export, format_of, named, patient, send_table
+from console.exports import Rows, check_may_export, send_noted
 from console.page import Group, Page
-from console.periods import offices_offered, offices_typed, period_typed
+from console.periods import Wanted, offices_offered, wanted
 from console.roles import Ability
-from console.tables import Cell
 from console.visit import HOME, Visit
 from database.pool import Connection
-from feedback_intake.caseload import Period
 from lookup.field_dictionary import TOTALS, TotalGroup
 
 URL = f"{HOME}/so-lieu-ho-so"
@@ -20,49 +16,46 @@ URL = f"{HOME}/so-lieu-ho-so"
 
 async def show(visit: Visit) -> web.Response:
     """GET /console/so-lieu-ho-so: by default the last thirty days."""
-    return await _page(visit, visit.asked("tu"), visit.asked("den"), visit.asked("agency"))
+    return await _page(visit, wanted(visit, visit.asked))
 
 
 async def export(visit: Visit) -> web.StreamResponse:
     """POST …/xuat: a row for each office and day."""
     check_may_export(visit)
-    form = visit.form
-    period, mistakes = period_typed(visit, form.get("tu"), form.get("den"))
-    offices, faults = offices_typed(visit, form.get("agency"))
-    if mistakes or faults:
-        return await _page(visit, form.get("tu"), form.get("den"), form.get("agency"))
-    facts = {"first": period.first.isoformat(), "last": period.last.isoformat(), "format": format_of(visit)}
-    await visit.note("totals.export", **facts)
+    asked = wanted(visit, visit.form.get)
+    if asked.mistakes:
+        return await _page(visit, asked)
     head = [visit.say("agency"), visit.say("figures.day")]
     head += [visit.say(f"total.{total.name}") for total in TOTALS] + [visit.say("totals.other")]
-    async with visit.reading() as connection:
-        await patient(connection)
-        return await send_table(visit, named("so-lieu-ho-so", period), head, _rows(visit, connection, offices, period))
+    return await send_noted(
+        visit,
+        "totals.export",
+        name="so-lieu-ho-so",
+        period=asked.period,
+        head=head,
+        rows=lambda connection: _rows(visit, connection, asked),
+    )
 
 
-async def _rows(
-    visit: Visit, connection: Connection, offices: Sequence[int], period: Period
-) -> AsyncIterator[Sequence[Cell]]:
-    async for agency_id, day, counts, other in DayTotals(visit.means.seal).rows(connection, offices, period):
+async def _rows(visit: Visit, connection: Connection, asked: Wanted) -> Rows:
+    rows = DayTotals(visit.means.seal).rows(connection, asked.offices, asked.period)
+    async for agency_id, day, counts, other in rows:
         office = visit.means.registry.agency(agency_id)
         yield (office.name if office else "", day, *(counts.get(total.name, 0) for total in TOTALS), other)
 
 
-async def _page(visit: Visit, first: str, last: str, agency: str) -> web.Response:
-    period, mistakes = period_typed(visit, first, last)
-    offices, faults = offices_typed(visit, agency)
+async def _page(visit: Visit, asked: Wanted) -> web.Response:
     async with visit.reading() as connection:
-        found = await DayTotals(visit.means.seal).sums(connection, offices, period)
+        found = await DayTotals(visit.means.seal).sums(connection, asked.offices, asked.period)
     whole = together(found)
     finished = whole.group(TotalGroup.FINISHED)
     causes = [(total, whole.of(total.name)) for total in TOTALS if total.group is TotalGroup.CAUSES]
-    mistakes |= faults
     return visit.render(
         "dossier_figures.html",
-        status=422 if mistakes else 200,
-        period=period,
-        typed={"tu": first or visit.day(period.first), "den": last or visit.day(period.last), "agency": agency},
-        mistakes=mistakes,
+        status=422 if asked.mistakes else 200,
+        period=asked.period,
+        typed=asked.typed,
+        mistakes=asked.mistakes,
         found=found,
         whole=whole,
         percent=round(100 * (finished - whole.of("finished_late")) / finished) if finished else None,

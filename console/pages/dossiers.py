@@ -1,17 +1,16 @@
 """Dossiers of one's offices: what changed last, search, and all that is known of one (L2), noted in the record."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from aiohttp import web
 
 from console.dossier_lists import DossierLists, OfficersDatabase, Part
-from console.exports import check_may_export, format_of, named, patient, send_table
+from console.exports import Rows, check_may_export, send_noted
 from console.page import Group, Page
-from console.periods import period_typed
+from console.periods import days_shown, period_typed
 from console.roles import Ability
-from console.tables import Cell
 from console.visit import HOME, Visit
 from domain.contact import e164
 from domain.errors import Invalid, MalformedCode, NotFound
@@ -86,7 +85,6 @@ def _page(
     searched: bool = False,
     mistakes: Mapping[str, str] | None = None,
 ) -> web.Response:
-    period, _ = period_typed(visit, "", "")
     return visit.render(
         "dossiers.html",
         status=422 if mistakes else 200,
@@ -95,10 +93,7 @@ def _page(
         typed=typed,
         searched=searched,
         mistakes=mistakes or {},
-        days={
-            "tu": visit.form.get("tu") or visit.day(period.first),
-            "den": visit.form.get("den") or visit.day(period.last),
-        },
+        days=days_shown(visit),
         may_export=visit.officer.may(Ability.EXPORT),
     )
 
@@ -134,16 +129,18 @@ async def export(visit: Visit) -> web.StreamResponse:
     period, mistakes = period_typed(visit, visit.form.get("tu"), visit.form.get("den"))
     if mistakes:
         return await _newest(visit, mistakes)
-    facts = {"first": period.first.isoformat(), "last": period.last.isoformat(), "format": format_of(visit)}
-    await visit.note("dossier.export", **facts)
     head = [visit.say(f"dossiers.column.{name}") for name in _COLUMNS]
-    async with visit.reading() as connection:
-        await patient(connection)
-        rows = _rows(visit, _lists(visit, connection), period)
-        return await send_table(visit, named("ho-so", period), head, rows)
+    return await send_noted(
+        visit,
+        "dossier.export",
+        name="ho-so",
+        period=period,
+        head=head,
+        rows=lambda connection: _rows(visit, _lists(visit, connection), period),
+    )
 
 
-async def _rows(visit: Visit, lists: DossierLists, period: Period) -> AsyncIterator[Sequence[Cell]]:
+async def _rows(visit: Visit, lists: DossierLists, period: Period) -> Rows:
     now, registry = visit.means.clock(), visit.means.registry
     async for row in lists.changed(*period.bounds):
         status = Status(row["status"])

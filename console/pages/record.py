@@ -1,15 +1,14 @@
 """The record of what officers of this office and those below it did and saw; to take along."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from console.audit import entries, entries_between
-from console.exports import check_may_export, format_of, named, patient, send_table
+from console.exports import Rows, check_may_export, send_noted
 from console.page import Group, Page
-from console.periods import period_typed
+from console.periods import days_shown, period_typed
 from console.roles import Ability
-from console.tables import Cell
 from console.visit import WORDS, Visit
 from database.pool import Connection
 from feedback_intake.caseload import Period
@@ -29,15 +28,18 @@ async def export(visit: Visit) -> web.StreamResponse:
     period, mistakes = period_typed(visit, visit.form.get("tu"), visit.form.get("den"))
     if mistakes:
         return await _page(visit, mistakes)
-    facts = {"first": period.first.isoformat(), "last": period.last.isoformat(), "format": format_of(visit)}
-    await visit.note("record.export", **facts)
     head = [visit.say(name) for name in _COLUMNS]
-    async with visit.reading() as connection:
-        await patient(connection)
-        return await send_table(visit, named("nhat-ky", period), head, _rows(visit, connection, period))
+    return await send_noted(
+        visit,
+        "record.export",
+        name="nhat-ky",
+        period=period,
+        head=head,
+        rows=lambda connection: _rows(visit, connection, period),
+    )
 
 
-async def _rows(visit: Visit, connection: Connection, period: Period) -> AsyncIterator[Sequence[Cell]]:
+async def _rows(visit: Visit, connection: Connection, period: Period) -> Rows:
     acts, names, values = _named(visit, "act."), _named(visit, "fact.name."), _named(visit, "fact.value.")
     async for one in entries_between(connection, *period.bounds):
         who = one.name or one.email or (f"#{one.account_id}" if one.account_id else visit.say("record.command_line"))
@@ -57,7 +59,6 @@ async def _page(visit: Visit, mistakes: Mapping[str, str] | None = None) -> web.
     onward = ""
     if len(found) == _AT_ONCE:
         onward = str(visit.request.rel_url.update_query(truoc=found[-1].number))
-    period, _ = period_typed(visit, "", "")
     return visit.render(
         "record.html",
         status=422 if mistakes else 200,
@@ -68,10 +69,7 @@ async def _page(visit: Visit, mistakes: Mapping[str, str] | None = None) -> web.
         facts_named=_named(visit, "fact.name."),
         values_named=_named(visit, "fact.value."),
         mistakes=mistakes or {},
-        days={
-            "tu": visit.form.get("tu") or visit.day(period.first),
-            "den": visit.form.get("den") or visit.day(period.last),
-        },
+        days=days_shown(visit),
         may_export=visit.officer.may(Ability.EXPORT),
     )
 

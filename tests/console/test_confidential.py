@@ -2,10 +2,13 @@
 
 import pytest
 
+from console.roles import OfficerRole
 from tests.console.cases import CLERK, HANDLER, HEAD, Counter, case, send
 from tests.console.officers import House
 from tests.console.test_case_typing import SHEET
 from tests.feedback_intake.desk import ELSEWHERE, CaseDesk
+
+CONTROLLER = OfficerRole.CONTROLLER
 
 
 @pytest.fixture
@@ -45,7 +48,34 @@ async def test_the_assignee_passes_a_confidential_case_on(counter: Counter) -> N
     passed = await handler.post(
         case(filed, "viec", "forward"), version="2", seen="0", agency=ELSEWHERE, why="Không thuộc thẩm quyền."
     )
-    assert passed.status == 404, "it is the other office's now, and its heads'"
+    assert passed.status == 200
+    assert "Nay cơ quan đó giải quyết" in passed.text
+    assert filed.number not in passed.text
+    assert (await handler.get(case(filed))).status == 404, "it is the other office's now, and its heads'"
     async with counter.desk.office(ELSEWHERE) as connection:
         held = await connection.fetchrow("SELECT state, holder_agency FROM feedback_case WHERE id = $1", filed.case_id)
     assert (held["state"], held["holder_agency"]) == ("forwarded", await counter.desk.agency(ELSEWHERE))
+
+
+async def test_the_assignee_of_a_confidential_case_splits_it_and_stays_with_the_rest(counter: Counter) -> None:
+    filed, other = await counter.files(confidential=True), await counter.files(confidential=True)
+    head, handler = await counter.officer("dung", HEAD), await counter.officer("binh", HANDLER)
+    await head.get(case(filed))
+    await head.post(case(other, "gop"), into=filed.number)
+    account = str(await counter.account("binh"))
+    await head.post(case(filed, "viec", "assign"), version="2", seen="0", assignee=account)
+    await handler.get(case(filed))
+    left = await handler.post(case(filed, "tach"), feedback=str(other.feedback_id))
+    assert (left.status, left.place.partition("?")[0]) == (200, case(filed))
+    assert other.number not in left.text
+
+
+async def test_figures_and_exports_count_confidential_cases_for_heads_alone(counter: Counter) -> None:
+    await counter.files()
+    hidden = await counter.files(confidential=True)
+    head, controller = await counter.officer("dung", HEAD), await counter.officer("giang", CONTROLLER)
+    for officer, received in ((head, 2), (controller, 1)):
+        page = await officer.get("/console/so-lieu-phan-anh")
+        assert f'<span class="number">{received}</span>' in page.text
+        taken = await officer.post("/console/so-lieu-phan-anh/xuat", format="csv")
+        assert (hidden.number in taken.text) is (officer is head)

@@ -88,6 +88,17 @@ async def test_who_controls_an_office_is_counted_apart_from_citizens(desk: CaseD
     assert (found.controllers_content.of, found.controllers_content.percent) == (FEWEST, 100.0)
 
 
+async def test_a_confidential_case_shows_in_the_figures_of_offices_above_only(desk: CaseDesk) -> None:
+    here = await desk.agency(HERE)
+    await desk.files()
+    await desk.files(confidential=True)
+    async with desk.database.transaction(Role.WORKER) as connection:
+        await connection.execute(RATE_CASE, here, 5)
+    found, above = await figures(desk, here), await figures(desk, await desk.agency("H05"))
+    assert (found.cases_filed, found.content_with_feedback.of) == (1, 1)
+    assert (above.cases_filed, above.content_with_feedback.of) == (2, 2)
+
+
 async def test_figures_are_worked_out_once_an_hour(desk: CaseDesk) -> None:
     await filed(desk)
     async with desk.database.transaction(Role.WORKER) as connection:
