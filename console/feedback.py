@@ -7,6 +7,7 @@ from types import MappingProxyType
 from console.roles import ALLOWS, Ability, OfficerRole
 from console.visit import Visit
 from database.pool import Connection
+from domain.agency import Agency
 from domain.errors import NotFound
 from feedback_intake.casefile import CaseFile, CaseFiles
 from feedback_intake.cases import IN_HAND, Actor, Case
@@ -59,11 +60,11 @@ def files_of(visit: Visit) -> CaseFiles:
     return CaseFiles(visit.means.seal, visit.means.feedback.cases)
 
 
-def reader_of(visit: Visit, *, office: int | None = None) -> Reader:
+def reader_of(visit: Visit, *, office: Agency | None = None) -> Reader:
     """Whose lists these are: the officer's office and those below it, or one of them."""
     registry, officer = visit.means.registry, visit.officer
     reach = registry.reach(officer.agency_id)
-    offices = registry.reach(office) & reach if office is not None else reach
+    offices = registry.reach(office.agency_id) & reach if office is not None else reach
     sectors = officer.sectors(Ability.FEEDBACK_VIEW)
     return Reader(
         account_id=officer.account_id,

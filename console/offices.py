@@ -3,7 +3,6 @@
 from console.visit import Visit
 from domain.agency import Agency
 from domain.civil_time import civil_day
-from domain.errors import Invalid
 from domain.vietnamese import folded
 
 MOST_OFFERED = 200
@@ -17,12 +16,13 @@ def within_reach(visit: Visit, *, closed: bool = False) -> list[Agency]:
     return sorted(living, key=lambda agency: (agency.code, agency.valid_from))
 
 
-def office_typed(visit: Visit, text: str, *, field: str = "agency") -> Agency:
-    """The office of a code (`H05.16`, or `H05.16 · name` as lists offer it) within reach. Raises `Invalid`."""
+def office_typed(visit: Visit, text: str, mistakes: dict[str, str], *, field: str = "agency") -> Agency | None:
+    """The office of a code (`H05.16`, or `H05.16 · name` as lists offer it) within reach; else a mistake of `field`."""
     code = text.partition("·")[0].strip().upper()
     agency = visit.means.registry.agency_by_code(code)
     if agency is None or not visit.reaches(agency.agency_id):
-        raise Invalid("agency.unknown", field=field)
+        mistakes[field] = visit.say("agency.unknown")
+        return None
     return agency
 
 

@@ -8,7 +8,6 @@ from console.feedback import reader_of
 from console.offices import office_typed, within_reach
 from console.visit import Visit
 from domain.civil_time import civil_day
-from domain.errors import Invalid
 from feedback_intake.caseload import MOST_DAYS, Period
 from feedback_intake.typed import day_typed
 
@@ -67,12 +66,8 @@ def days_shown(visit: Visit) -> dict[str, str]:
 
 def offices_typed(visit: Visit, typed: str) -> tuple[tuple[int, ...], dict[str, str]]:
     """An office with all below it, by default the officer's; with what is wrong with `agency`."""
-    office, mistakes = None, {}
-    if typed:
-        try:
-            office = office_typed(visit, typed).agency_id
-        except Invalid as fault:
-            mistakes["agency"] = visit.say(fault.message)
+    mistakes: dict[str, str] = {}
+    office = office_typed(visit, typed, mistakes) if typed else None
     return reader_of(visit, office=office).offices, mistakes
 
 

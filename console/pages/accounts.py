@@ -41,13 +41,11 @@ async def show(visit: Visit) -> web.Response:
 
 async def create(visit: Visit) -> web.Response:
     """POST …/moi: an account with its first role; the first password stands on the page that answers."""
-    form, mistakes = visit.form, {}
+    form = visit.form
+    mistakes: dict[str, str] = {}
     role = form.get("role")
-    try:
-        agency = office_typed(visit, form.get("agency"))
-    except Invalid as fault:
-        mistakes["agency"] = visit.say(fault.message)
-    if mistakes or role not in set(OfficerRole):
+    agency = office_typed(visit, form.get("agency"), mistakes)
+    if agency is None or role not in set(OfficerRole):
         await visit.keep_draft(f"{_URL}/moi")
         return await _list_page(visit, typed=form.typed(), mistakes=mistakes, status=422)
     password = given()
@@ -103,14 +101,11 @@ async def give(visit: Visit) -> web.Response:
     mistakes: dict[str, str] = {}
     role, begins = form.get("role"), typed_day(form.get("valid_from")) or _today(visit)
     ends = _ends(visit, mistakes)
-    try:
-        agency = office_typed(visit, form.get("agency"))
-    except Invalid as fault:
-        mistakes["agency"] = visit.say(fault.message)
+    agency = office_typed(visit, form.get("agency"), mistakes)
     async with visit.acting("account.role.given", subject=str(account_id), role=role) as deed:
         await get_account(deed.connection, account_id)  # another office's is not found
         delegated_by = await _colleague(visit, deed.connection, mistakes)
-        if not mistakes and role in set(OfficerRole):
+        if agency is not None and not mistakes and role in set(OfficerRole):
             deed.facts["agency"] = agency.code
             await give_role(
                 deed.connection,

@@ -8,7 +8,6 @@ from console.offices import offered, office_typed
 from console.page import Group, Page
 from console.roles import Ability
 from console.visit import HOME, Visit
-from domain.errors import Invalid
 from feedback_intake.terms import FeedbackTerm, drop_term, set_term, terms_within
 from feedback_intake.watching import STEP_ABOVE
 
@@ -25,11 +24,8 @@ async def change(visit: Visit) -> web.Response:
     """POST /console/thoi-han-phan-anh"""
     form = visit.form
     mistakes = {name: visit.say("terms.mistake.days") for name in _DAYS if not 1 <= (form.number(name) or 0) <= 250}
-    try:
-        office = office_typed(visit, form.get("agency"))
-    except Invalid as fault:
-        mistakes["agency"] = visit.say(fault.message)
-    if mistakes:
+    office = office_typed(visit, form.get("agency"), mistakes)
+    if office is None or mistakes:
         return await _page(visit, form.typed(), mistakes, status=422)
     days = {name: form.number(name) or 0 for name in _DAYS}
     async with visit.acting("feedback.term", subject=office.code, **days) as deed:
@@ -39,10 +35,10 @@ async def change(visit: Visit) -> web.Response:
 
 async def drop(visit: Visit) -> web.Response:
     """POST …/bo: from now on as the office above."""
-    try:
-        office = office_typed(visit, visit.form.get("agency"))
-    except Invalid as fault:
-        return await _page(visit, mistakes={"agency": visit.say(fault.message)}, status=422)
+    mistakes: dict[str, str] = {}
+    office = office_typed(visit, visit.form.get("agency"), mistakes)
+    if office is None:
+        return await _page(visit, mistakes=mistakes, status=422)
     async with visit.acting("feedback.term.dropped", subject=office.code) as deed:
         await drop_term(deed.connection, office.agency_id)
     return visit.see(URL, done="saved")

@@ -42,13 +42,9 @@ _MOST_OFFICES = 200  # in a choice; beyond, an office is typed
 async def show(visit: Visit) -> web.Response:
     """GET /console/phan-anh: a tab, narrowed by `state`, `late`, `kind`, `channel`, `agency`."""
     tab = _tab(visit)
-    filters, mistakes = _filters(visit), {}
-    office = None
-    if visit.asked("agency"):
-        try:
-            office = office_typed(visit, visit.asked("agency")).agency_id
-        except Invalid as fault:
-            mistakes["agency"] = visit.say(fault.message)
+    filters = _filters(visit)
+    mistakes: dict[str, str] = {}
+    office = office_typed(visit, visit.asked("agency"), mistakes) if visit.asked("agency") else None
     reader, lists = reader_of(visit, office=office), WorkList(visit.means.seal)
     today = civil_day(visit.means.clock())
     async with visit.acting("feedback.list", tab=tab) as deed:

@@ -13,7 +13,7 @@ from console.roles import Ability
 from console.visit import HOME, Visit
 from domain.agency import Agency
 from domain.civil_time import civil_day
-from domain.errors import ChangedMeanwhile, Invalid, NotFound
+from domain.errors import ChangedMeanwhile, NotFound
 from feedback_intake.typed import day_typed
 from lookup.field_dictionary import TOTALS, TotalGroup
 
@@ -31,10 +31,7 @@ async def show(visit: Visit) -> web.Response:
     if day is None or not _allowed(day, today):
         mistakes["ngay"], day = visit.say("totals.mistake.day"), today
     if visit.asked("agency"):
-        try:
-            office = office_typed(visit, visit.asked("agency"))
-        except Invalid as fault:
-            mistakes["agency"] = visit.say(fault.message)
+        office = office_typed(visit, visit.asked("agency"), mistakes) or office
     if office is None:
         raise NotFound("There is no such office.")
     if mistakes:
@@ -105,13 +102,13 @@ def _counts(visit: Visit) -> tuple[dict[str, int], dict[str, str]]:
 def _asked(visit: Visit) -> tuple[Agency, date]:
     """The office and the day in the address. Raises `NotFound`."""
     text = visit.request.match_info["day"]
+    office = office_typed(visit, visit.request.match_info["office"], {})
     try:
-        office = office_typed(visit, visit.request.match_info["office"])
         day = date.fromisoformat(text) if text.isascii() and text.isdigit() and len(text) == 8 else None
-    except (Invalid, ValueError):
-        raise NotFound("There is no such office or day.") from None
-    if day is None or not _allowed(day, civil_day(visit.means.clock())):
-        raise NotFound("There is no such day.")
+    except ValueError:
+        raise NotFound("There is no such day.") from None
+    if office is None or day is None or not _allowed(day, civil_day(visit.means.clock())):
+        raise NotFound("There is no such office or day.")
     return office, day
 
 

@@ -8,7 +8,6 @@ from console.offices import offered, office_typed
 from console.page import Group, Page
 from console.roles import Ability
 from console.visit import HOME, Visit
-from domain.errors import Invalid
 from lookup.api_keys import KeyKind, create_key, list_keys, revoke_key
 
 _URL = f"{HOME}/khoa"
@@ -27,11 +26,8 @@ async def create(visit: Visit) -> web.Response:
     name, kind = form.get("name")[:120], form.get("kind")
     if not name:
         mistakes["name"] = visit.say("missing")
-    try:
-        agency = office_typed(visit, form.get("agency"))
-    except Invalid as fault:
-        mistakes["agency"] = visit.say(fault.message)
-    if mistakes or kind not in set(KeyKind):
+    agency = office_typed(visit, form.get("agency"), mistakes)
+    if agency is None or mistakes or kind not in set(KeyKind):
         return await _page(visit, typed=form.typed(), mistakes=mistakes, status=422)
     async with visit.acting("key.create", kind=kind) as deed:
         token = await create_key(deed.connection, agency_id=agency.agency_id, kind=KeyKind(kind), name=name)

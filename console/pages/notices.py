@@ -9,7 +9,7 @@ from console.offices import offered, office_typed
 from console.page import Group, Page
 from console.roles import Ability
 from console.visit import HOME, Visit
-from domain.errors import Invalid, Malformed
+from domain.errors import Malformed
 from notifications.kinds import EventKind
 from notifications.ladder import drop_ladder, rungs_of, set_ladder
 from notifications.rules import drop_rule, set_rule
@@ -29,11 +29,8 @@ async def write_rule(visit: Visit) -> web.Response:
     procedure = visit.means.registry.procedure_id(procedure_code) if procedure_code else None
     if procedure_code and procedure is None:
         mistakes["procedure"] = visit.say("notices.procedure_unknown")
-    try:
-        agency = office_typed(visit, form.get("agency"))
-    except Invalid as fault:
-        mistakes["agency"] = visit.say(fault.message)
-    if mistakes or form.get("event") not in set(EventKind):
+    agency = office_typed(visit, form.get("agency"), mistakes)
+    if agency is None or mistakes or form.get("event") not in set(EventKind):
         return await _page(visit, typed=form.typed(), mistakes=mistakes, status=422)
     event, told = EventKind(form.get("event")), form.get("told") == "1"
     async with visit.acting("notice.rule", subject=agency.code, event=event, told=int(told)) as deed:
@@ -61,15 +58,12 @@ async def write_ladder(visit: Visit) -> web.Response:
     dong = form.number("dong")
     if form.get("dong") and dong is None:
         mistakes["dong"] = visit.say("notices.dong_unreadable")
-    try:
-        agency = office_typed(visit, form.get("ladder_agency"), field="ladder_agency")
-    except Invalid as fault:
-        mistakes["ladder_agency"] = visit.say(fault.message)
+    agency = office_typed(visit, form.get("ladder_agency"), mistakes, field="ladder_agency")
     try:
         rungs = rungs_of(form.get("rungs").replace(" ", ""))
     except Malformed:
         mistakes["rungs"] = visit.say("notices.rungs_unreadable")
-    if mistakes:
+    if agency is None or mistakes:
         return await _page(visit, typed=form.typed(), mistakes=mistakes, status=422)
     async with visit.acting("notice.ladder", subject=agency.code, rungs=",".join(rungs), dong=dong) as deed:
         await set_ladder(deed.connection, agency.agency_id, rungs, dong=dong)

@@ -8,7 +8,6 @@ from console.offices import office_typed
 from console.page import Group, Page
 from console.roles import Ability
 from console.visit import HOME, Visit
-from domain.errors import Invalid
 from domain.status import Status
 from lookup.quarantine import map_status, overview
 
@@ -26,10 +25,10 @@ async def explain(visit: Visit) -> web.Response:
     """POST …/nghia: from now on a sender's word means a status; what waits is read again."""
     form = visit.form
     raw, number = form.get("raw")[:200], form.number("status")
-    try:
-        agency = office_typed(visit, form.get("agency"))
-    except Invalid as fault:
-        return await _page(visit, mistakes={"status": visit.say(fault.message)}, status=422)
+    mistakes: dict[str, str] = {}
+    agency = office_typed(visit, form.get("agency"), mistakes, field="status")
+    if agency is None:
+        return await _page(visit, mistakes=mistakes, status=422)
     if not raw or number not in {status.value for status in Status}:
         return await _page(visit, mistakes={"status": visit.say("missing")}, status=422)
     async with visit.acting("word.map", subject=agency.code, raw=raw, status=number) as deed:
@@ -41,9 +40,8 @@ async def explain(visit: Visit) -> web.Response:
 
 async def read_again(visit: Visit) -> web.Response:
     """POST …/doc-lai: everything of one sender that waits."""
-    try:
-        agency = office_typed(visit, visit.form.get("agency"))
-    except Invalid:
+    agency = office_typed(visit, visit.form.get("agency"), {})
+    if agency is None:
         return visit.see(_URL)
     await visit.note("word.read_again", subject=agency.code)
     await visit.means.read_again(agency.code)

@@ -9,7 +9,6 @@ from console.offices import offered, office_typed
 from console.page import Group, Page
 from console.roles import Ability
 from console.visit import HOME, Visit
-from domain.errors import Invalid
 from domain.language import Language
 from notifications.kinds import EventKind
 from notifications.wordings import PARTS, Form, Preview, UnfitWords, preview, write_words
@@ -37,20 +36,18 @@ async def show(visit: Visit) -> web.Response:
 
 async def save(visit: Visit) -> web.Response:
     """POST …/luu: shows it first, then keeps it as a new version; what is refused stays as a draft."""
-    form, mistakes = visit.form, {}
+    form = visit.form
+    mistakes: dict[str, str] = {}
     event, kind, language = form.get("event"), form.get("form_kind"), form.get("language")
     if event not in set(EventKind) or kind not in set(Form) or language not in set(Language):
         return visit.see(_URL)
-    try:
-        agency = office_typed(visit, form.get("agency"))
-    except Invalid as fault:
-        mistakes["agency"] = visit.say(fault.message)
+    agency = office_typed(visit, form.get("agency"), mistakes)
     shown = None
     try:
         shown = preview(form.get("words"), Form(kind), Language(language), price=visit.means.segment_price)
     except UnfitWords as fault:
         mistakes["words"] = fault.told(visit.language)
-    if mistakes:
+    if agency is None or mistakes:
         await visit.keep_draft(f"{_URL}/luu")
         return await _page(visit, typed=form.typed(), mistakes=mistakes, status=422)
     if form.get("look"):
