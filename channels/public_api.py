@@ -11,11 +11,12 @@ from aiohttp import web
 from channels.code_route import BY_CODE, WITH_PROOF, CodeRoute
 from channels.feedback_api import FeedbackLookup
 from channels.guesses import GuardedDesk
+from channels.json_bodies import decoded
 from channels.web.duties import Completed
 from channels.web.enquiries import answer_to, understood
 from channels.web.ready import ReadyHead, ReadyResponse
 from domain.dossier import PublicDossier
-from domain.errors import Invalid, Malformed
+from domain.errors import Invalid
 from domain.language import Language
 from domain.vietnamese import clean
 from feedback_intake.numbers import number_in
@@ -34,6 +35,9 @@ _PLAIN = re.compile(rf"{WITH_PROOF}/([0-9A-Za-z.-]+)(?:\?lang=(?:vi|(en)))?")
 class _Question(msgspec.Struct):
     code: str
     proof: str
+
+
+_question = msgspec.json.Decoder(_Question)
 
 
 class PublicLookup:
@@ -128,12 +132,7 @@ class PublicLookup:
         """POST /api/v1/lookup with `{"code", "proof"}`: level L1."""
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType
-        try:
-            asked = msgspec.json.decode(await small_body(request), type=_Question)
-        except msgspec.ValidationError as error:
-            raise Invalid(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Malformed("The body is not JSON.") from None
+        asked = decoded(_question.decode, await small_body(request))
         number = number_in(asked.code) if self._numbers is not None else None
         typed = None if number else understood(asked.code)
         proof, language = clean(asked.proof), _language(request)

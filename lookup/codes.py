@@ -70,7 +70,8 @@ def canonical(code: str) -> str:
         raise MalformedCode(f"A dossier code has at most {MAX_LENGTH} characters.", field="code")
     key = spelling(code)
     if not key:
-        raise MalformedCode("The dossier code is empty.", field="code")
+        said = "The dossier code is empty." if not code.strip() else "This cannot be a dossier code."
+        raise MalformedCode(said, field="code")
     if len(key) > MAX_LENGTH:
         raise MalformedCode(f"A dossier code has at most {MAX_LENGTH} characters.", field="code")
     # Unprintable: controls, NUL and lone surrogates (which PostgreSQL text cannot hold), private use, unassigned.

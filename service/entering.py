@@ -6,9 +6,10 @@ from functools import partial
 
 from channels.agency_api.columns import dossier_of, fields_of
 from channels.agency_api.intake import Intake, sorted_out
-from channels.agency_api.payloads import ImportedDossier, Unreadable, converted
+from channels.agency_api.payloads import ImportedDossier, Unreadable
 from channels.agency_api.tallies import Tally
 from channels.agency_api.understanding import Understanding
+from channels.json_bodies import converted
 from channels.receipts.printing import Format, Printing, Wanted, printed
 from console.dossier_lists import OfficersDatabase
 from console.entering import Entered, RefusedRow

@@ -11,8 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from channels.agency_api.admission import Admission
 from channels.agency_api.bodies import JSON, MAX_ONE, require_type, whole
-from channels.agency_api.payloads import decoded, refuse_repeated_members
 from channels.agency_api.reading_back import limit_of
+from channels.json_bodies import decoded, refuse_repeated_members
 from database.pool import Connection
 from domain.civil_time import civil_day
 from domain.errors import Invalid, NotFound

@@ -12,9 +12,10 @@ from channels.agency_api.admission import Admission, idempotency_key
 from channels.agency_api.bodies import JSON, MAX_ONE, require_type, whole
 from channels.agency_api.callbacks_address import LONGEST_URL, Addresses
 from channels.agency_api.callers import Caller
-from channels.agency_api.payloads import OptionalName, Time, decoded, refuse_repeated_members
+from channels.agency_api.payloads import OptionalName, Time
 from channels.agency_api.reading_back import limit_of
 from channels.agency_api.understanding import email_of, sane, text
+from channels.json_bodies import decoded, refuse_repeated_members
 from database.pool import Connection
 from domain.errors import Invalid
 from domain.status import Status

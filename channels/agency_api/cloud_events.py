@@ -16,15 +16,8 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from channels.agency_api.payloads import (
-    EVENTS,
-    MAX_ITEM,
-    EventPayload,
-    Unreadable,
-    decoded,
-    refuse_repeated_members,
-    unreadable,
-)
+from channels.agency_api.payloads import EVENTS, MAX_ITEM, EventPayload, Unreadable, unreadable
+from channels.json_bodies import decoded, refuse_repeated_members
 from domain.errors import Invalid, Malformed, ServiceError, TooLarge
 
 STRUCTURED = "application/cloudevents+json"

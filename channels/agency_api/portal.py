@@ -16,11 +16,11 @@ from channels.agency_api.admission import Admission
 from channels.agency_api.bodies import JSON, MAX_ARRAY, MAX_ITEMS, whole
 from channels.agency_api.callers import Caller, token_of
 from channels.agency_api.intake import Intake
-from channels.agency_api.payloads import decoded
 from channels.agency_api.portal_messages import Members, is_true
 from channels.agency_api.portal_sorting import PROGRESS, SYNC, PortalSorting
 from channels.agency_api.reading_back import ReadingBack
 from channels.agency_api.tallies import Tally
+from channels.json_bodies import decoded
 from database.pool import Connection
 from domain.errors import Invalid, Malformed, NotFound, TooLarge
 from lookup.api_keys import Scope

@@ -13,7 +13,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from channels.agency_api.admission import Admission, idempotency_key
 from channels.agency_api.bodies import JSON, MAX_ITEMS, MAX_ONE, require_type, whole
 from channels.agency_api.callers import Caller
-from channels.agency_api.payloads import Word, decoded, refuse_repeated_members
+from channels.agency_api.payloads import Word
+from channels.json_bodies import decoded, refuse_repeated_members
 from channels.receipts.printing import (
     CONTENT_TYPE,
     Format,

@@ -7,9 +7,9 @@ import msgspec
 
 from channels.agency_api.intake import Batch, Writer
 from channels.agency_api.kinds import Kinds
-from channels.agency_api.payloads import decoded
 from channels.agency_api.portal_sorting import ROUTE, PortalSorting
 from channels.agency_api.understanding import Understanding
+from channels.json_bodies import decoded
 from database.pool import Connection, Database
 from domain.errors import Invalid, ServiceError
 from lookup.changes import Outcome, Tenant

@@ -12,10 +12,11 @@ from typing import TextIO
 
 from channels.agency_api.columns import dossier_of, fields_of
 from channels.agency_api.intake import Batch, Intake, sorted_out
-from channels.agency_api.payloads import IMPORTED, ImportedDossier, Unreadable, converted
+from channels.agency_api.payloads import IMPORTED, ImportedDossier, Unreadable
 from channels.agency_api.table_files import Row, TableFile, open_table
 from channels.agency_api.tallies import Tally
 from channels.agency_api.understanding import Understanding
+from channels.json_bodies import converted
 from domain.civil_time import utc_now
 from domain.errors import NotFound, ServiceError, TooLarge
 from lookup.cells import guarded

@@ -134,6 +134,7 @@ async def test_a_code_is_read_as_it_was_meant(site: Site) -> None:
     [
         (b"{", "application/json", 400, "malformed"),
         (b"\xff", "application/json", 400, "malformed"),
+        (b'{"x":' + b"[" * 2000 + b"]" * 2000 + b"}", "application/json", 400, "malformed"),
         (b"[]", "application/json", 422, "invalid"),
         (b'{"code": 5, "proof": "1"}', "application/json", 422, "invalid"),
         (b'{"code": "H05.16-261102-0001"}', "application/json", 422, "invalid"),
@@ -145,6 +146,12 @@ async def test_a_code_is_read_as_it_was_meant(site: Site) -> None:
 async def test_a_question_that_cannot_be_read(site: Site, body: bytes, kind: str, status: int, code: str) -> None:
     response = await site.client.post("/api/v1/lookup", data=body, headers={"Content-Type": kind})
     assert (response.status, (await response.json())["error"]["code"]) == (status, code)
+
+
+async def test_the_member_that_is_wrong_is_named(site: Site) -> None:
+    response = await site.client.post("/api/v1/lookup", json={"code": 5, "proof": "1"})
+    error = {"code": "invalid", "message": "This must be text, not a number.", "field": "code"}
+    assert (await response.json())["error"] == error
 
 
 # --- answers kept as bytes ---
