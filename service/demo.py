@@ -15,7 +15,9 @@ from lookup.working_time import WorkingCalendar
 SEED: Final = 20261102
 FIRST_DAY: Final = date(2026, 11, 2)
 DAYS: Final = 14
+PROVINCE: Final = "H05"
 AGENCY: Final = "H05.16"
+NEIGHBOUR: Final = "H05.11"  # is forwarded what is not for AGENCY
 FIRST_CODE: Final = "H05.16-261102-0001"
 
 _FAMILY = ["Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương", "Lý", "Nông"]

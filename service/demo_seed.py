@@ -14,7 +14,8 @@ from lookup.changes import Outcome, StatusEvent, Tenant
 from lookup.reference_data import procedures
 from service.commands.accounts import make_account
 from service.commands.keys import make_key
-from service.demo import AGENCY, OFFICERS, DemoDossier, demo_dossiers
+from service.demo import AGENCY, OFFICERS, PROVINCE, DemoDossier, demo_dossiers
+from service.demo_desk import DemoDesk
 from service.demo_feedback import DemoFeedback
 from service.feedback import FeedbackService
 from service.settings import Settings
@@ -23,7 +24,6 @@ from service.wiring import Core
 DEMO_FILE = "demo.json"
 DOSSIERS = 10_000
 SHOWN = 40
-PROVINCE = "H05"
 CHUNK = 500
 FEWEST_TO_DRAW = 2_000  # fewer are there before a bar would be seen
 
@@ -41,6 +41,7 @@ async def seed_demo(core: Core, settings: Settings, *, dossiers: int = DOSSIERS)
     keys = {kind.value: await make_key(core.database, agency=PROVINCE, kind=kind, name="demo") for kind in KeyKind}
     content = {"api_keys": keys, "agency": AGENCY, "dossiers": shown, "officers": await seed_officers(core)}
     await DemoFeedback(core, FeedbackService.of(core, settings)).seed()
+    await DemoDesk(core).seed()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     half_written = file.with_suffix(".part")
     with os.fdopen(os.open(half_written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
