@@ -168,13 +168,13 @@ class Limits:
     """
 
     def __init__(self, redis: RedisConnection, seal: Seal, *, processes: int = 1, subjects: int = SUBJECTS) -> None:
-        self._redis = redis
+        self.redis = redis
         self._seal = seal
         self._processes = processes
         self._subjects = subjects
         self._known: dict[str, _Allowances] = {}
-        self._tasks = Tasks()
-        self._takings: Batches[_Taking] = Batches(self._take_all, self._tasks)
+        self.tasks = Tasks()
+        self._takings: Batches[_Taking] = Batches(self._take_all, self.tasks)
 
     async def take(self, limit: Limit, subject: str, cost: int = 1) -> Verdict:
         """Take `cost` units of the allowance that all processes share; never waits longer than Redis may take."""
@@ -221,7 +221,7 @@ class Limits:
 
     async def aclose(self) -> None:
         """End what is on its way to Redis."""
-        await self._tasks.end()
+        await self.tasks.end()
 
     def _allowances(self, limit: Limit) -> _Allowances:
         known = self._known.get(limit.name)
@@ -238,7 +238,7 @@ class Limits:
 
     async def _take_all(self, takings: list[_Taking]) -> None:
         try:
-            verdicts = await self._redis.run_each(TAKE, [(t.key, (t.each, t.tolerance, t.units)) for t in takings])
+            verdicts = await self.redis.run_each(TAKE, [(t.key, (t.each, t.tolerance, t.units)) for t in takings])
             for taking, (allowed, spent) in zip(takings, verdicts, strict=True):
                 if not taking.reply.done():
                     taking.reply.set_result((bool(allowed), spent / 1e6))

@@ -19,33 +19,18 @@ import prometheus_client
 import structlog
 
 from database.pool import Connection, Database, Role
-from database.supervision import place, supervised
+from database.supervision import supervised
 from domain.contact import ChannelName
-from domain.errors import CannotTell, Gone, InDoubt, NotItsTurn, ServiceError, TryLater, Undeliverable
-from domain.message import DeliveryState, Lane, Outgoing
+from domain.message import DeliveryState, Lane
+from notifications.attempt import Attempt, Way, fault
 from notifications.claims import PLAN_ONCE, Claimed, Front, Room, claim
 from notifications.ladder import Ladder, climb
 from notifications.notices import NoLongerTrue, Notices
 from notifications.outage import Outage
 from notifications.outbox import WAKE_UP
 from notifications.pace import Pace, Turns
-from notifications.sender import Asked, Sender
-from notifications.settlement import (
-    MOST_AT_ONCE,
-    NO_LONGER_TRUE,
-    NOTHING_TO_TELL,
-    RELEASED,
-    Ended,
-    Outcome,
-    faulty,
-    handed_over,
-    in_doubt,
-    not_answered,
-    not_its_turn,
-    not_taken,
-    refused,
-    settle,
-)
+from notifications.sender import Sender
+from notifications.settlement import MOST_AT_ONCE, NO_LONGER_TRUE, NOTHING_TO_TELL, Ended, settle
 from notifications.timing import AT_ONCE, Timing
 from notifications.wakeup import listen
 
@@ -53,14 +38,6 @@ __all__ = ["Dispatcher", "Dispatching", "Sender"]
 
 MESSAGES = prometheus_client.Counter(
     "motma_messages", "Messages by route and the state they came to.", ["route", "state"]
-)
-
-CALLS = prometheus_client.Histogram(
-    "motma_provider_call_seconds", "How long providers take to answer one call.", ["route"]
-)
-
-DOUBTS = prometheus_client.Counter(
-    "motma_doubts_resolved", "Messages in doubt of which the provider, asked, said that it had them.", ["route"]
 )
 
 WRITING_DOWN = 5.0  # seconds that a stopping dispatcher tries to write its last outcomes
@@ -97,31 +74,36 @@ class _Line:
     """One channel's way out and what this process holds of it."""
 
     channel: ChannelName
-    sender: Sender
-    pace: Pace | None
+    way: Way
     held: int = 0
     suspects: int = 0
-    outage: Outage = field(default_factory=Outage)
+    pace: Pace | None = field(init=False)
     backlog: bool = False  # the last claim filled the room there was
     reserved: int = field(init=False)  # places that only urgent messages may take
     front: Front = field(default_factory=Front)
 
     def __post_init__(self) -> None:
-        self.reserved = self.sender.concurrency // 8
+        self.reserved = self.concurrency // 8
+        self.pace = None if self.way.sender.rate is None else Pace(self.way.sender.rate)
+
+    @property
+    def concurrency(self) -> int:
+        """How many messages may be on their way by it."""
+        return self.way.sender.concurrency
 
     @property
     def crowded(self) -> bool:
         """Whether messages may have to wait for a place."""
-        return self.held >= self.sender.concurrency - self.reserved
+        return self.held >= self.concurrency - self.reserved
 
     def room(self, batch: int) -> Room | None:
         """What may be claimed now; None when nothing."""
-        free = self.outage.most(min(batch, self.sender.concurrency - self.held))
+        free = self.way.outage.most(min(batch, self.concurrency - self.held))
         if self.pace is not None:
             free = min(free, self.pace.ready())
         if free <= 0:
             return None
-        other = max(0, min(free, self.sender.concurrency - self.held - self.reserved))
+        other = max(0, min(free, self.concurrency - self.held - self.reserved))
         return Room(
             channel=self.channel,
             total=free,
@@ -151,9 +133,17 @@ class Dispatcher:
         self._how = dispatching or Dispatching()
         self._timing = timing
         self._ladder = ladder or Ladder()
-        self._turns = turns
         self._lines = {
-            channel: _Line(channel=channel, sender=sender, pace=None if sender.rate is None else Pace(sender.rate))
+            channel: _Line(
+                channel=channel,
+                way=Way(
+                    sender=sender,
+                    outage=Outage(),
+                    turns=turns,
+                    call_limit=self._how.call_limit,
+                    dong=self._ladder.prices.get(channel),
+                ),
+            )
             for channel, sender in senders.items()
         }
         self._wake = asyncio.Event()
@@ -186,11 +176,11 @@ class Dispatcher:
 
     def resting(self) -> dict[str, bool]:
         """By route, whether this process leaves it alone because it failed several times in a row."""
-        return {line.sender.name: line.outage.open for line in self._lines.values()}
+        return {line.way.name: line.way.outage.open for line in self._lines.values()}
 
     def in_flight(self) -> dict[str, int]:
         """By route, how many messages this process holds: claimed, on their way, or to be written down."""
-        return {line.sender.name: line.held for line in self._lines.values()}
+        return {line.way.name: line.held for line in self._lines.values()}
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns once what is on its way has been sent or given up, and written down."""
@@ -241,18 +231,18 @@ class Dispatcher:
             line.held += 1
             line.suspects += row.lane == Lane.SUSPECT
             if row.speaks_of_nothing:
-                self._done(line, row, NOTHING_TO_TELL)
+                self._done(line, Ended(row, line.way.name, NOTHING_TO_TELL))
                 continue
             try:
                 message = self._notices.outgoing(row)
             except NoLongerTrue:
-                self._done(line, row, NO_LONGER_TRUE)
+                self._done(line, Ended(row, line.way.name, NO_LONGER_TRUE))
             except Exception as error:
-                self._done(line, row, faulty(row, error), place(error))
+                self._done(line, fault(row, error, line.way.name))
             else:
-                line.outage.trying()
+                line.way.outage.trying()
                 turn = 0.0 if line.pace is None else line.pace.take()
-                send = asyncio.create_task(self._send(line, row, message, turn, latest))
+                send = asyncio.create_task(self._send(line, Attempt(line.way, row, message), turn, latest))
                 self._sends.add(send)
                 send.add_done_callback(self._sends.discard)
 
@@ -276,102 +266,27 @@ class Dispatcher:
         for line in self._lines.values():
             if line.backlog and line.pace is not None:
                 limit = min(limit, line.pace.wait() or limit)
-            limit = min(limit, line.outage.wait() or limit)
+            limit = min(limit, line.way.outage.wait() or limit)
         with suppress(TimeoutError):
             async with asyncio.timeout(limit):
                 await self._wake.wait()
         self._wake.clear()
 
-    async def _send(self, line: _Line, row: Claimed, message: Outgoing, turn: float, latest: float) -> None:
-        """After `turn` seconds, one call to the provider, and its outcome.
-
-        No call is begun after `latest`: the lease might end before it.
-        """
-        called = asked = False
-        limit = asyncio.timeout(None)
-        at, route, gone = "", line.sender.name, False
+    async def _send(self, line: _Line, attempt: Attempt, turn: float, latest: float) -> None:
+        """After `turn` seconds, one try, and its outcome."""
         try:
             if turn:
                 await asyncio.sleep(turn)
-            known, asked = await self._asked(line, row, message)
-            await self._turn(line, latest)
-            if known is not None:
-                outcome, route = known, row.route or route
-            elif time.monotonic() > latest:
-                outcome = RELEASED if not row.doubts else not_answered(row, "too late to send again")
-            else:
-                # Made here: its time runs from its making, and what waited for its turn has not been called yet.
-                limit = asyncio.timeout(self._how.call_limit.total_seconds())
-                async with limit:
-                    called = True
-                    with CALLS.labels(line.sender.name).time():
-                        taken = await line.sender.send(message)
-                    line.outage.answered()
-                    dong = self._ladder.prices.get(row.channel) if taken.dong is None else taken.dong
-                    outcome, route = handed_over(taken.provider_id, dong), taken.route or route
-        except Undeliverable as error:
-            line.outage.answered()
-            outcome, gone = refused(error.message), isinstance(error, Gone)
-        except NotItsTurn as error:
-            outcome = not_its_turn(error.message, error.after)
-        except TryLater as error:
-            if error.after is None:  # a wish to wait may concern one person alone
-                line.outage.failed()
-            outcome = not_taken(row, error.message, error.after)
-        except InDoubt as error:
-            line.outage.failed()
-            outcome, route = in_doubt(row, error.message, asked=asked), error.route or route
-        except OSError as error:
-            line.outage.failed()
-            late = limit.expired()
-            outcome = (
-                in_doubt(row, "no answer in time", asked=asked) if late else not_taken(row, type(error).__qualname__)
-            )
+            self._done(line, await attempt.made(latest))
         except asyncio.CancelledError:
-            self._done(line, row, in_doubt(row, "stopped while sending", asked=asked) if called else RELEASED)
+            self._done(line, attempt.cut_off())
             raise
-        except Exception as error:
-            outcome, at = faulty(row, error), place(error)
-        self._done(line, row, outcome, at, route=route, gone=gone)
 
-    async def _asked(self, line: _Line, row: Claimed, message: Outgoing) -> tuple[Outcome | None, bool]:
-        """What became of a message that may have been taken before, if its provider knows; and whether it could tell.
-
-        None: it is to be sent.
-        """
-        if not (row.doubts or row.faults) or not isinstance(line.sender, Asked):
-            return None, False
-        try:
-            async with asyncio.timeout(self._how.call_limit.total_seconds()):
-                taken = await line.sender.ask(message, route=row.route, since=row.created_at)
-        except CannotTell:
-            return None, False
-        except (ServiceError, OSError) as error:
-            return not_answered(row, f"asked: {type(error).__qualname__}"), True
-        line.outage.answered()
-        if taken is None:
-            return None, True
-        DOUBTS.labels(line.sender.name).inc()
-        return handed_over(taken.provider_id, self._ladder.prices.get(row.channel)), True
-
-    def _done(
-        self, line: _Line, row: Claimed, outcome: Outcome, at: str = "", *, route: str = "", gone: bool = False
-    ) -> None:
-        if outcome.fault:
-            log.warning("fault in a message", message_id=row.message_id, error=outcome.failure, at=at)
-        self._ended.append(Ended(row, route or line.sender.name, outcome, gone))
+    def _done(self, line: _Line, ended: Ended) -> None:
+        self._ended.append(ended)
         self._settling.set()
-        if outcome.provider_id is not None or line.crowded:
+        if ended.outcome.provider_id is not None or line.crowded:
             self._hurry.set()
-
-    async def _turn(self, line: _Line, latest: float) -> None:
-        """Wait for the route's turn among all processes, but not beyond `latest`."""
-        if self._turns is None or line.sender.rate is None:
-            return
-        while (wait := await self._turns.wait(line.sender.name, line.sender.rate)) > 0:
-            await asyncio.sleep(wait)
-            if time.monotonic() > latest:
-                return
 
     async def _settle(self) -> None:
         async with self._database.connection(Role.WORKER) as connection:
@@ -418,6 +333,6 @@ class Dispatcher:
 
 def _judged(line: _Line, row: Claimed) -> None:
     """Count what the claim itself ended or put aside."""
-    MESSAGES.labels(line.sender.name, DeliveryState(row.state).name.lower()).inc()
+    MESSAGES.labels(line.way.name, DeliveryState(row.state).name.lower()).inc()
     if row.state == DeliveryState.DEAD:
         log.error("message dead", message_id=row.message_id, reason="the processes that sent it vanished")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 PER_BURST = 20  # one burst holds a twentieth of a second's messages
@@ -10,8 +11,11 @@ PER_BURST = 20  # one burst holds a twentieth of a second's messages
 class Turns(Protocol):
     """The turns of a route among all processes, where there is somewhere to count them together."""
 
-    async def wait(self, route: str, rate: float) -> float:
-        """Seconds until a message may leave by `route`; 0 when one may now, which is counted. Never raises."""
+    def turn(self, route: str, rate: float) -> AbstractAsyncContextManager[None]:
+        """Wait for a message's turn to leave by `route`, which has it while inside: for one call and no longer.
+
+        However late calls arrive, the provider counts no more than `rate` in any second. Raises nothing.
+        """
 
 
 class Pace:

@@ -39,3 +39,10 @@ class Asked(Sender, Protocol):
         Raises `CannotTell` where nobody knows (then the policy of `notifications.retries` decides), and as `send` does
         when the question has no answer now.
         """
+
+
+@runtime_checkable
+class OwnTurns(Sender, Protocol):
+    """A sender that waits itself for its route's turns among all processes, before each call it makes."""
+
+    own_turns: bool

@@ -8,10 +8,10 @@ one route only: one that was not taken comes back from the queue, one in doubt a
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from cache.breaker import Breaker
@@ -212,8 +212,8 @@ class RoutedSender:
     async def _send(self, route: _Route, message: Outgoing, charge: Charge) -> HandedOver:
         """Send by one route and take note of how it went. What did not leave costs nothing."""
         try:
-            await self._turn_of(route)
-            handed_over = await route.carrier.send(message)
+            async with self._turn_of(route):
+                handed_over = await route.carrier.send(message)
         except Undeliverable:
             route.breaker.succeeded()  # it answers
             await self._allowances.give_back(charge)
@@ -235,17 +235,16 @@ class RoutedSender:
         route.breaker.succeeded()
         return replace(handed_over, route=handed_over.route or route.carrier.name)
 
-    async def _turn_of(self, route: _Route) -> None:
-        """Wait for a turn in this process, and then for one among all of them. Raises `NotItsTurn`."""
+    @asynccontextmanager
+    async def _turn_of(self, route: _Route) -> AsyncIterator[None]:
+        """A turn in this process, and then one among all of them, kept while inside. Raises `NotItsTurn`."""
         if route.pace is None or route.carrier.rate is None:
+            yield
             return
         if turn := route.pace.take():
             await asyncio.sleep(turn)
-        latest = time.monotonic() + MOST_TURN
-        while (wait := await self._turns.wait(route.carrier.name, route.carrier.rate)) > 0:
-            if time.monotonic() + wait > latest:
-                raise NotItsTurn("The line is taken by others.", after=timedelta(seconds=wait))
-            await asyncio.sleep(wait)
+        async with self._turns.turn(route.carrier.name, route.carrier.rate, within=MOST_TURN):
+            yield
 
 
 def _chosen(carriers: Sequence[Carrier], routes: str) -> list[Carrier]:

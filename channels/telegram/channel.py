@@ -8,7 +8,8 @@ to two minutes, for a day, and Retry-After is honoured. There are no reports of 
 import asyncio
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from telegram import InlineKeyboardMarkup, Update, WebhookInfo
 from telegram.constants import MessageLimit
 
 from cache.limits import Limits
+from cache.turns import SharedTurns
 from channels.channel import IGNORED, Heard, KeepPicture
 from channels.chat_pace import ChatPace
 from channels.hook_secrets import is_one_of, secrets_of
@@ -49,6 +51,7 @@ POLL_SECONDS = 50  # the most that getUpdates waits
 PICTURE_SECONDS = 6.0  # for fetching and reading a picture before its message is recorded
 AT_ONCE = 8  # chats whose fetched messages are recorded side by side
 PAUSE = timedelta(seconds=5)
+MOST_TURN = 1.5  # seconds a message waits for the bot's turn, the chat's being its own already
 SHORTEST_SECRET = 16
 
 _TOKEN = re.compile(r"([0-9]{1,20}):[A-Za-z0-9_-]{20,}")
@@ -62,6 +65,7 @@ class TelegramChannel:
 
     name = "telegram"
     reaches = TELEGRAM
+    own_turns = True
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class TelegramChannel:
         self._heard = heard
         self._clock = clock
         self._pace = ChatPace(settings.chat_spacing, limits, name=self.name)
+        self._turns = None if limits is None else SharedTurns(limits)
         self._offset = 0
         # Telegram delivers to https only. Where it cannot deliver, the role `bot` fetches.
         reachable = self._secrets and public_url.startswith("https://")
@@ -233,7 +238,7 @@ class TelegramChannel:
         if buttons is not None:
             parameters["reply_markup"] = buttons.to_dict()
         try:
-            async with self._pace.turn(chat):
+            async with self._pace.turn(chat), self._turn_of_bot():
                 sent = await self._api.call("sendMessage", **parameters)
         except TryLater as error:
             if error.after is not None and isinstance(error, Flooded):
@@ -241,6 +246,15 @@ class TelegramChannel:
             raise
         known = sent.get("message_id") if isinstance(sent, dict) else None
         return HandedOver(provider_id=None if known is None else str(known))
+
+    @asynccontextmanager
+    async def _turn_of_bot(self) -> AsyncIterator[None]:
+        """One of the turns the bot has for all chats, taken in the chat's own. Raises `NotItsTurn`."""
+        if self._turns is None:
+            yield
+            return
+        async with self._turns.turn(self.name, self._settings.rate, within=MOST_TURN):
+            yield
 
     # --- the account ---
 

@@ -14,7 +14,7 @@ from channels.agency_api import api, intake, kinds
 from lookup import idempotency, ingest, receipt_tokens
 from lookup.changes import ItemResult, Outcome
 from lookup.ingest import DossierWriter
-from notifications import claims, dispatcher
+from notifications import attempt, claims
 from service.embedded import postgres
 from tests.faults.channel_mutants import CHANNEL_MUTANTS
 from tests.faults.notification_mutants import NOTIFICATION_MUTANTS
@@ -171,10 +171,10 @@ def any_signature() -> None:
 def blind_retry() -> None:
     """G32: what is in doubt is sent again without a question."""
 
-    async def unasked(*_given: Any) -> tuple[None, bool]:
-        return None, False
+    async def unasked(_self: Any) -> None:
+        pass
 
-    setattr(dispatcher.Dispatcher, "_asked", unasked)
+    setattr(attempt.Attempt, "_known", unasked)
 
 
 MUTANTS: dict[str, Callable[[], None]] = {

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -117,10 +118,14 @@ def no_pace() -> None:
     setattr(pace.Pace, "ready", lambda _self: A_LOT)
     setattr(pace.Pace, "take", lambda _self: 0.0)
 
-    async def at_once(_self: Any, _route: str, _rate: float) -> float:
-        return 0.0
+    setattr(turns.SharedTurns, "turn", lambda *_given, **_named: nullcontext())
 
-    setattr(turns.SharedTurns, "wait", at_once)
+
+def paced_by_leaving() -> None:
+    """G10: a message has its place from its leaving for a period, whenever it arrives."""
+    guard = "put(ARGV[n], now + longest)\n        taken"
+    turns.PLACES = without(turns.PLACES, guard, "put(ARGV[n], now + period)\n        taken")
+    turns.PLACES = without(turns.PLACES, "do put(ARGV[n], now + period) end", "do end")
 
 
 def sent_too_late() -> None:
@@ -273,6 +278,7 @@ NOTIFICATION_MUTANTS: dict[str, Callable[[], None]] = {
         hears_nothing,
         one_lane,
         no_pace,
+        paced_by_leaving,
         sent_too_late,
         wishes_unheeded,
         no_breaker_of_routes,

@@ -48,7 +48,7 @@ NOTIFICATION_PROOFS: dict[str, tuple[Proof, Proof, Proof, tuple[str, ...]]] = {
         partial(backlog, down=8, rate=50, line=50),
         partial(backlog, down=60, rate=50, line=100),
         partial(backlog, down=1_800, rate=50, line=100),
-        ("no_pace", "sent_too_late"),
+        ("no_pace", "paced_by_leaving", "sent_too_late"),
     ),
     "G68": (
         partial(backfilled, events=4_000, look_ups=30),

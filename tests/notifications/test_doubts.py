@@ -8,7 +8,8 @@ import pytest
 from domain.errors import CannotTell, InDoubt, TryLater
 from domain.message import DeliveryState, HandedOver, Outgoing
 from domain.status import Status
-from notifications.dispatcher import DOUBTS, Dispatching
+from notifications.attempt import DOUBTS
+from notifications.dispatcher import Dispatching
 from notifications.retries import MOST_DOUBTS_ASKED
 from tests.notifications.conftest import QUICK, Dispatch, Office, Phones
 

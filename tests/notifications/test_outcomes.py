@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from domain.errors import NotItsTurn
@@ -52,9 +54,11 @@ class OthersFirst:
     def __init__(self) -> None:
         self.began = time.monotonic()
 
-    async def wait(self, route: str, rate: float) -> float:
-        """Until then."""
-        return max(0.0, self.began + 0.5 - time.monotonic())
+    @asynccontextmanager
+    async def turn(self, route: str, rate: float) -> AsyncIterator[None]:
+        """Then, and from then on."""
+        await asyncio.sleep(self.began + 0.5 - time.monotonic())
+        yield
 
 
 async def test_the_wait_for_a_turn_is_no_part_of_the_call(office: Office, dispatch: Dispatch) -> None:
