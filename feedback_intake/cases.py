@@ -12,7 +12,7 @@ from domain.errors import ChangedMeanwhile, Forbidden, Invalid, NotFound
 from domain.vietnamese import clean
 from feedback_intake.filing import LONGEST_TEXT
 from feedback_intake.moves import MOVES, PROPOSALS, CaseState, Content, MoveName, Needs, RefusalReason, Who, after
-from feedback_intake.register import Publication, Register
+from feedback_intake.register import Publication, Register, RemovalReason
 from feedback_intake.telling import Telling, Told
 from feedback_intake.terms import FeedbackTerm, term_of
 from lookup.sealing import Seal
@@ -33,12 +33,20 @@ MOVE_CASE = """
            escalated = CASE WHEN $7 THEN 0 ELSE escalated END
      WHERE id = $1"""
 NOTE_STEP = """
-    INSERT INTO feedback_step (case_id, move, state, by, account_id, from_agency, to_agency, reason, why_sealed, said)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+    INSERT INTO feedback_step (case_id, move, state, by, account_id, from_agency, to_agency, reason, why_sealed, said,
+                               feedback_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"""
 # What is no move: two cases made one, a case made confidential.
 NOTE_ACT = "INSERT INTO feedback_step (case_id, move, state, by, account_id) VALUES ($1, $2, $3, $4, $5)"
-# Who reads it says that it names a way out: so it stands in the register and the figures.
-IS_PROPOSAL = "UPDATE feedback SET kind = 'proposal' WHERE case_id = $1 AND kind <> 'proposal'"
+CASE_OF_ENTRY = "SELECT case_id FROM register_entry WHERE n = $1"
+NOTE_CORRECTION = """
+    INSERT INTO feedback_step (case_id, move, state, by, account_id, reason, said)
+    VALUES ($1, 'correct', $2, $3, $4, $5, true)"""
+# Who reads it says that it names a way out: so it stands in the register and the figures, and its senders see it.
+IS_PROPOSAL = """
+    WITH changed AS (UPDATE feedback SET kind = 'proposal' WHERE case_id = $1 AND kind <> 'proposal' RETURNING id)
+    INSERT INTO feedback_step (case_id, move, state, by, account_id, said, feedback_id)
+    SELECT $1, 'as_proposal', $2, $3, $4, true, c.id FROM changed c"""
 WRITE_ANSWER = "INSERT INTO feedback_answer (case_id, text_sealed, written_by) VALUES ($1, $2, $3)"
 WAITING_ANSWER = """
     SELECT id, text_sealed, written_by FROM feedback_answer
@@ -55,10 +63,11 @@ SET_CONFIDENTIAL = "UPDATE feedback_case SET version = version + 1, confidential
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who makes a move: the sender, an officer with an account, or the clock."""
+    """Who makes a move: the sender (of `feedback_id`), an officer with an account, or the clock."""
 
     roles: frozenset[Who]
     account_id: int | None = None
+    feedback_id: int | None = None
 
     @property
     def by(self) -> str:
@@ -157,7 +166,7 @@ class Cases:
         term = await term_of(connection, holder)
         await self._write(connection, case, step, state, holder, term, today)
         if step.content in PROPOSALS:
-            await connection.execute(IS_PROPOSAL, case_id)
+            await connection.execute(IS_PROPOSAL, case_id, state, actor.by, actor.account_id)
         await self._log(connection, case, step, state, actor, holder)
         if MOVES[step.move].tells:
             told = Told(
@@ -172,6 +181,23 @@ class Cases:
         """Keep a note among officers. Raises `NotFound`, `Invalid`."""
         await self.find(connection, case_id)
         await connection.execute(WRITE_NOTE, case_id, account_id, self._seal.seal(_words(text, "note")))
+
+    async def correct(
+        self, connection: Connection, n: int, publication: Publication, reason: RemovalReason, actor: Actor
+    ) -> int:
+        """Put right what is published as entry `n`, whether the case is over or not; the number of the new entry.
+
+        The chain of the register keeps both, and its senders see that it was done. Raises `NotFound`, `Forbidden`, and
+        as `Register.correct`.
+        """
+        case_id = await connection.fetchval(CASE_OF_ENTRY, n)
+        if case_id is None:
+            raise NotFound("There is no such entry.")
+        case = await self._locked(connection, case_id, None)
+        if not actor.roles & MOVES[MoveName.PUBLISH].by:
+            raise Forbidden("Who may publish may correct what was published.")
+        await connection.execute(NOTE_CORRECTION, case_id, case.state, actor.by, actor.account_id, reason)
+        return await self._register.correct(connection, n, publication, reason, actor.account_id)
 
     async def keep_confidential(
         self, connection: Connection, case_id: int, actor: Actor, *, version: int, confidential: bool
@@ -260,6 +286,7 @@ class Cases:
             step.reason,
             self._seal.seal(step.why) if step.why else None,
             MOVES[step.move].tells or Who.SENDER in actor.roles,
+            actor.feedback_id,
         )
 
 
@@ -318,6 +345,8 @@ STATEMENTS = (
     MOVE_CASE,
     NOTE_STEP,
     NOTE_ACT,
+    CASE_OF_ENTRY,
+    NOTE_CORRECTION,
     IS_PROPOSAL,
     WRITE_ANSWER,
     WAITING_ANSWER,

@@ -1,13 +1,15 @@
 """Help in choosing the office: by its name, old or new, or by where and what about. None need be chosen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
 from domain.agency import Agency, AgencyLevel
 from domain.civil_time import civil_day, utc_now
+from domain.language import Language
 from domain.vietnamese import folded
+from feedback_intake.telling import WORDS
 from lookup.registry import Registry
 
 MOST_FOUND = 12
@@ -64,10 +66,21 @@ class _Named:
 class Choosing:
     """Finds offices in the registry's picture of the tree."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, desk: str = "") -> None:
+        """`desk` is the code of the agency that sorts what names no office, by default the root of the tree."""
         self._registry = registry
+        self._desk = desk
         self._read_of: object = None
         self._named: tuple[_Named, ...] = ()
+
+    def holder(self, agency_id: int) -> Agency | None:
+        """An office as who filed with it reads of it: where no desk is named, the root that sorts has not taken a
+        matter in hand itself, as its name would say."""
+        agency = self._registry.agency(agency_id)
+        if agency is None or self._desk or agency.parent_id is not None:
+            return agency
+        names = {language: WORDS.say(language, "desk.name") for language in Language}
+        return replace(agency, name=names[Language.VIETNAMESE], name_en=names[Language.ENGLISH])
 
     def search(self, text: str, limit: int = MOST_FOUND) -> tuple[OfficeFound, ...]:
         """Offices by any name they or those before them had, or by code; accents, case and order do not count."""

@@ -15,6 +15,7 @@ from feedback_intake.moves import OPEN, CaseState, Who
 from lookup.sealing import Seal
 
 ALIKE = 0.5  # of the three-word runs of the shorter text that the other has too
+ALIKE_OF_ONE_DOSSIER = 0.2  # the same, where both are about one dossier
 MOST_ALIKE = 20
 WINDOW_DAYS = 30
 
@@ -27,7 +28,9 @@ CANDIDATES = """
      ORDER BY c.dossier_id IS DISTINCT FROM $2, c.id DESC LIMIT 500"""
 ABOUT = "SELECT dossier_id, holder_agency FROM feedback_case WHERE id = $1"
 TEXTS = "SELECT text_sealed FROM feedback WHERE case_id = $1 ORDER BY id"
-MOVE_FEEDBACK = "UPDATE feedback SET case_id = $2 WHERE case_id = $1 AND ($3::bigint[] IS NULL OR id = ANY ($3))"
+MOVE_FEEDBACK = """
+    UPDATE feedback SET case_id = $2, case_since = now(), case_before = $1
+     WHERE case_id = $1 AND ($3::bigint[] IS NULL OR id = ANY ($3))"""
 MOVE_FILES = """
     UPDATE feedback_attachment a SET case_id = $2
      WHERE a.case_id = $1 AND ($3::bigint[] IS NULL OR a.feedback_id = ANY ($3))"""
@@ -74,7 +77,7 @@ class Gathering:
             runs = _runs(text)
             likeness = max((_likeness(mine, runs) for mine in own), default=0.0)
             same = case["dossier_id"] is not None and row["dossier_id"] == case["dossier_id"]
-            if not same and likeness < ALIKE:
+            if likeness < (ALIKE_OF_ONE_DOSSIER if same else ALIKE):
                 continue
             known = found.get(row["case_id"])
             if known is None or known.likeness < likeness:

@@ -10,9 +10,9 @@ from database.pool import Connection
 from domain.contact import Contact
 from domain.errors import Invalid, NotFound
 from domain.vietnamese import clean
-from feedback_intake.cases import SENDER, Cases, Step
+from feedback_intake.cases import Actor, Cases, Step
 from feedback_intake.filing import LONGEST_ADDRESS, LONGEST_NAME, LONGEST_TEXT, MayPublish
-from feedback_intake.moves import MOVES, OPEN, CaseState, MoveName
+from feedback_intake.moves import MOVES, OPEN, CaseState, MoveName, Who
 from feedback_intake.register import Register
 from lookup.sealing import Seal
 
@@ -22,8 +22,9 @@ FIND_FILED = """
                AS others
       FROM feedback f JOIN feedback_case c ON c.id = f.case_id WHERE f.number = $1 FOR UPDATE OF f"""
 NOTE_WORDS = """
-    INSERT INTO feedback_step (case_id, move, state, by, why_sealed, said) VALUES ($1, 'add', $2, 'sender', $3, true)"""
-NOTE_LEFT = "INSERT INTO feedback_step (case_id, move, state, by) VALUES ($1, 'leave', $2, 'sender')"
+    INSERT INTO feedback_step (case_id, move, state, by, why_sealed, said, feedback_id)
+    VALUES ($1, $2, $3, 'sender', $4, true, $5)"""
+NOTE_LEFT = "INSERT INTO feedback_step (case_id, move, state, by, feedback_id) VALUES ($1, 'leave', $2, 'sender', $3)"
 LEAVE = "UPDATE feedback SET withdrawn_at = now() WHERE id = $1"
 CONSENT = """
     UPDATE feedback SET may_publish = $2, may_publish_since = CASE WHEN $2 <> 'no' THEN now() END
@@ -32,7 +33,7 @@ COMPLETE = """
     UPDATE feedback SET name_sealed = coalesce($2, name_sealed),
            postal_address_sealed = coalesce($3, postal_address_sealed)
      WHERE number = $1"""
-SAY_KIND = "UPDATE feedback SET kind = $2 WHERE number = $1"
+SAY_KIND = "UPDATE feedback SET kind = $2 WHERE id = $1 AND kind <> $2 RETURNING id"
 READ_BACK = "UPDATE feedback SET read_back_at = coalesce(read_back_at, now()) WHERE number = $1"
 PROVE_REPLY = "UPDATE feedback SET reply_proven = true WHERE number = $1 AND contact_digest = $2 AND NOT reply_proven"
 
@@ -70,22 +71,23 @@ class SenderActs:
         filed = await connection.fetchrow(FIND_FILED, number)
         if filed is None:
             raise NotFound("There is no feedback that matches this.")
-        case_id, state = filed["case_id"], CaseState(filed["state"])
+        feedback_id, case_id, state = filed["id"], filed["case_id"], CaseState(filed["state"])
+        sender = Actor(roles=frozenset({Who.SENDER}), feedback_id=feedback_id)
         if act is SenderAct.OBJECT:
-            await self._cases.move(connection, case_id, Step(move=MoveName.REOPEN, why=words), SENDER)
+            await self._cases.move(connection, case_id, Step(move=MoveName.REOPEN, why=words), sender)
         elif act is SenderAct.READ_BACK:
             await connection.execute(READ_BACK, number)
         elif act in {SenderAct.FEEDBACK, SenderAct.PROPOSAL} and state in OPEN:
-            await connection.execute(SAY_KIND, number, act)
+            if await connection.fetchval(SAY_KIND, feedback_id, act) is not None:
+                await self._note(connection, case_id, f"as_{act}", state, words, sender)
         elif act is SenderAct.WITHDRAW:
-            await self._withdraw(connection, filed["id"], case_id, state, others=filed["others"])
+            await self._withdraw(connection, case_id, state, sender, others=filed["others"])
         elif state is CaseState.NEEDS_INFO:
-            await self._cases.move(connection, case_id, Step(move=MoveName.SUPPLY, why=words), SENDER)
+            await self._cases.move(connection, case_id, Step(move=MoveName.SUPPLY, why=words), sender)
         elif state in OPEN:
-            text = _within(words, LONGEST_TEXT, "words")
-            if not text:
+            if not clean(words):
                 raise Invalid("This needs words.", field="words")
-            await connection.execute(NOTE_WORDS, case_id, state, self._seal.seal(text))
+            await self._note(connection, case_id, "add", state, words, sender)
         else:
             raise Invalid("This case has ended: nothing can be added to it.", field="words")
 
@@ -114,14 +116,21 @@ class SenderActs:
         in was told the number, and nobody else."""
         await connection.execute(PROVE_REPLY, number, self._seal.contact(asker))
 
+    async def _note(
+        self, connection: Connection, case_id: int, move: str, state: CaseState, words: str, sender: Actor
+    ) -> None:
+        text = _within(words, LONGEST_TEXT, "words")
+        sealed = self._seal.seal(text) if text else None
+        await connection.execute(NOTE_WORDS, case_id, move, state, sealed, sender.feedback_id)
+
     async def _withdraw(
-        self, connection: Connection, feedback_id: int, case_id: int, state: CaseState, *, others: int
+        self, connection: Connection, case_id: int, state: CaseState, sender: Actor, *, others: int
     ) -> None:
         if others and state in OPEN:
-            await connection.execute(NOTE_LEFT, case_id, state)
+            await connection.execute(NOTE_LEFT, case_id, state, sender.feedback_id)
         else:
-            await self._cases.move(connection, case_id, Step(move=MoveName.WITHDRAW), SENDER)
-        await connection.execute(LEAVE, feedback_id)
+            await self._cases.move(connection, case_id, Step(move=MoveName.WITHDRAW), sender)
+        await connection.execute(LEAVE, sender.feedback_id)
 
 
 def _within(text: str, longest: int, name: str) -> str:

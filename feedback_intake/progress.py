@@ -25,14 +25,23 @@ from lookup.sealing import Seal
 BY_NUMBER = """
     SELECT f.id AS feedback_id, f.case_id, f.number, f.kind, f.filed_at, f.text_sealed, f.contact_digest,
            f.tail_digest, f.phone_digest, f.may_publish, c.state, c.holder_agency, c.answer_due_on, c.answered_at,
-           c.object_until, f.withdrawn_at, f.language, f.read_back_at, f.typed_by, f.name_sealed IS NOT NULL AS named,
+           c.object_until, f.withdrawn_at, f.language, f.case_since, f.case_before, f.read_back_at, f.typed_by,
+           f.name_sealed IS NOT NULL AS named,
            (SELECT r.score FROM case_rating r WHERE r.feedback_id = f.id) AS score
       FROM feedback f JOIN feedback_case c ON c.id = f.case_id WHERE f.number = $1"""
+# Who shares a case reads what was said to all since then, and what is their own; before it, of the case they came from.
 STEPS_SAID = """
-    SELECT at, move, state, to_agency, reason, why_sealed FROM feedback_step WHERE case_id = $1 AND said ORDER BY id"""
+    SELECT s.at, s.move, s.state, s.to_agency, s.reason, s.why_sealed FROM feedback_step s
+     WHERE s.said AND coalesce(s.feedback_id, $1) = $1
+       AND (s.case_id = $2 AND ($3::timestamptz IS NULL OR s.at >= $3 OR s.feedback_id = $1)
+            OR s.case_id = $4 AND s.at < $3)
+     ORDER BY s.at, s.id"""
 ANSWERS_GIVEN = """
-    SELECT approved_at AS at, text_sealed FROM feedback_answer
-     WHERE case_id = $1 AND approved_at IS NOT NULL ORDER BY approved_at"""
+    SELECT w.approved_at AS at, w.text_sealed FROM feedback_answer w
+     WHERE w.approved_at IS NOT NULL
+       AND (w.case_id = $1 AND ($2::timestamptz IS NULL OR w.approved_at >= $2)
+            OR w.case_id = $3 AND w.approved_at < $2)
+     ORDER BY w.approved_at"""
 
 
 FILES_OF = "SELECT id, name_sealed, content_type, size FROM feedback_attachment WHERE feedback_id = $1 ORDER BY id"
@@ -169,8 +178,9 @@ class FeedbackReader:
         )
 
     async def _proven(self, connection: Connection, row: Connection, state: CaseState) -> ProvenProgress:
-        steps = await connection.fetch(STEPS_SAID, row["case_id"])
-        answers = await connection.fetch(ANSWERS_GIVEN, row["case_id"])
+        shared = row["case_id"], row["case_since"], row["case_before"]
+        steps = await connection.fetch(STEPS_SAID, row["feedback_id"], *shared)
+        answers = await connection.fetch(ANSWERS_GIVEN, *shared)
         files = await connection.fetch(FILES_OF, row["feedback_id"])
         over = row["object_until"] is not None and civil_day(utc_now()) > row["object_until"]
         return ProvenProgress(

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -49,7 +49,10 @@ ENTER = """
             array_to_tsvector($20::text[]))"""
 EARLIER = "SELECT n FROM register_entry WHERE case_id = $1 AND replaced_by IS NULL ORDER BY n DESC LIMIT 1"
 REPLACE = "UPDATE register_entry SET replaced_by = $2 WHERE case_id = $1 AND replaced_by IS NULL AND n < $2"
-FIND = "SELECT n, removed_at, name FROM register_entry WHERE n = $1 FOR UPDATE"
+FIND = """
+    SELECT n, case_id, agency_id, kind, content, filed_on, answered_on, on_time, facts, name, removed_at, replaced_by
+      FROM register_entry WHERE n = $1 FOR UPDATE"""
+TEXTS = "SELECT question, answer, name FROM register_entry WHERE n = $1"
 OF_CASE = "SELECT n FROM register_entry WHERE case_id = $1 AND name <> '' ORDER BY n"
 # A name stays while somebody can still take its consent back: not once who gave it was forgotten.
 NAMES_ALONE = """
@@ -137,13 +140,43 @@ class Register:
         Raises `NotFound`, `Invalid`. To be called late in the transaction: everybody else who publishes waits for it.
         """
         ready = await self._ready(connection, case_id, publication)
-        shown, case = ready.preview, ready.case
-        if shown.refused is not None:
-            raise shown.refused
+        if ready.preview.refused is not None:
+            raise ready.preview.refused
         replaces = await connection.fetchval(EARLIER, case_id)
+        return await self._enter(connection, case_id, ready.preview, _facts(ready, replaces), account_id)
+
+    async def correct(
+        self, connection: Connection, n: int, publication: Publication, reason: RemovalReason, account_id: int | None
+    ) -> int:
+        """Put other texts in the place of entry `n`, however its case stands; the number of the new entry.
+
+        Its facts stay as they were. The chain keeps both records: the new entry names the old, whose texts go for
+        `reason`. Raises `NotFound`; `Invalid` for an entry that was replaced, for texts that say the same, and as
+        `publish` does.
+        """
+        entry = await connection.fetchrow(FIND, n)
+        if entry is None:
+            raise NotFound("There is no such entry.")
+        if entry["replaced_by"] is not None:
+            raise Invalid("A newer entry stands in its place: correct that one.", field="n")
+        ready = await self._ready(connection, entry["case_id"], publication)
+        if ready.preview.refused is not None:
+            raise ready.preview.refused
+        facts = json.loads(entry["facts"]) | {"replaces": n}
+        kept = ("agency_id", "content", "filed_on", "answered_on", "on_time")
+        shown = replace(ready.preview, kind=FeedbackKind(entry["kind"]), **{name: entry[name] for name in kept})
+        if (shown.question, shown.answer, shown.name) == tuple(await connection.fetchrow(TEXTS, n)):
+            raise Invalid("This is what stands there already.", field="question")
+        newer = await self._enter(connection, entry["case_id"], shown, facts, account_id)
+        await self.remove(connection, n, What.TEXT, reason)
+        return newer
+
+    async def _enter(
+        self, connection: Connection, case_id: int, shown: Preview, facts: Mapping[str, Any], account_id: int | None
+    ) -> int:
         head = await connection.fetchrow(ADVANCE)
         texts = {
-            "facts": _facts(case, shown, replaces),
+            "facts": json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
             "question": shown.question,
             "answer": shown.answer,
             "name": shown.name,
@@ -166,7 +199,7 @@ class Register:
             *(value for part in PARTS for value in (texts[part], salts[part])),
             b"".join(bytes.fromhex(digests[part]) for part in PARTS),
             entry_words(
-                f"{shown.question} {shown.answer} {case['name']}",
+                f"{shown.question} {shown.answer} {facts['agency_name']}",
                 agency_id=shown.agency_id,
                 kind=shown.kind,
                 on_time=shown.on_time,
@@ -279,9 +312,10 @@ def _refusal(
     return None
 
 
-def _facts(case: Mapping[str, Any], shown: Preview, replaces: int | None) -> str:
-    """The facts of an entry as they are hashed and shown."""
-    facts = {
+def _facts(ready: _Ready, replaces: int | None) -> dict[str, Any]:
+    """The facts of an entry as they are shown, and hashed as JSON."""
+    case, shown = ready.case, ready.preview
+    return {
         "agency": case["code"],
         "agency_name": case["name"],
         "answered_on": shown.answered_on.isoformat(),
@@ -292,7 +326,6 @@ def _facts(case: Mapping[str, Any], shown: Preview, replaces: int | None) -> str
         "reopened": case["reopened"],
         "replaces": replaces,
     }
-    return json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 async def _append(connection: Connection, head: Any, kind: str, entry: int | None, content: str) -> int:  # noqa: ANN401
@@ -321,6 +354,7 @@ STATEMENTS = (
     EARLIER,
     REPLACE,
     FIND,
+    TEXTS,
     OF_CASE,
     NAMES_ALONE,
     REMOVE_NAME,

@@ -15,13 +15,15 @@ from domain.message import MessageKind
 from domain.vietnamese import unaccented
 from feedback_intake.moves import MoveName, RefusalReason
 from lookup.sealing import Seal
-from lookup.wording import Words
+from lookup.wording import Words, ended
 from notifications.outbox import Outbox
 from notifications.texts import plain
 
 WORDS = Words("feedback_intake")
 EXPIRY = timedelta(days=3)
-LONGEST_SMS = 300  # characters of an answer that go out by SMS at once: two segments; more is asked for by its number
+LONGEST_SMS = (
+    250  # characters of an answer that go out by SMS at once: three segments with what to do; more is asked for
+)
 
 # What is told even where the address is not proven: what must be answered, and what is over.
 NEWS = frozenset({MoveName.ASK, MoveName.REFUSE, MoveName.APPROVE})
@@ -97,8 +99,8 @@ class Telling:
             key,
             number=number,
             office=self._office(told.by if told.move is not MoveName.FORWARD else told.holder, language),
-            why=told.why,
-            answer=told.answer,
+            why=ended(told.why) if sms else told.why,
+            answer=ended(told.answer) if sms else told.answer,
         )
         return (plain(said) or " ".join(unaccented(said).split())) if sms else said
 

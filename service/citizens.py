@@ -94,7 +94,7 @@ class CitizensCorner:
             acts=feedback.acts,
             ratings=feedback.ratings,
             budget=feedback.budget,
-            agency=core.registry.agency,
+            agency=feedback.choosing.holder,
             pages=pages,
             visitors=visitors,
             url=url,

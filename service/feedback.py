@@ -58,11 +58,11 @@ class FeedbackService:
         desk = settings.intake_desk
         if desk and core.registry.agency_by_code(desk) is None:
             raise SettingsError(f"MOTMA_INTAKE_DESK: there is no agency {desk}.")
-        office = _office_names(core)
+        choosing = Choosing(core.registry, desk=desk)
+        office = _office_names(choosing)
         telling = Telling(core.seal, core.outbox, office, url=f"{settings.url}/")
         cases = Cases(core.seal, lambda: core.registry.calendar, telling)
         reader = FeedbackReader(core.seal)
-        choosing = Choosing(core.registry)
         filing = Filing(core.seal, lambda: core.registry.calendar, desk=desk, heir=choosing.heir)
         acts, budget = SenderActs(core.seal, cases), FilingBudget(core.limits)
         numbers = GuardedFeedback(NumberDesk(core.database, reader, core.seal), core.limits)
@@ -107,9 +107,9 @@ def _mailbox(settings: Settings) -> Mailbox | None:
         raise SettingsError(error.message) from None
 
 
-def _office_names(core: Core) -> Callable[[int, Language], str]:
+def _office_names(choosing: Choosing) -> Callable[[int, Language], str]:
     def name(agency_id: int, language: Language) -> str:
-        agency = core.registry.agency(agency_id)
+        agency = choosing.holder(agency_id)
         if agency is None:
             return ""
         return agency.name_en if language is Language.ENGLISH and agency.name_en else agency.name

@@ -122,7 +122,7 @@ class Front:
             at_hand=core.dossiers.at_hand,
             visitors=self._visitors,
             secure=self._secure,
-            numbers=FeedbackLookup(feedback.numbers, core.registry.agency),
+            numbers=FeedbackLookup(feedback.numbers, feedback.choosing.holder),
         )
         self._simulator = (
             SimulatorPages(simulated, pages=pages, price=settings.sms_segment_price) if simulated is not None else None

@@ -36,7 +36,7 @@ from feedback_intake.progress import Progress, ProvenProgress
 from feedback_intake.ratings import DISCONTENT, HIGHEST, LOWEST, HandlingRating
 from feedback_intake.telling import WORDS as STATES
 from feedback_intake.telling import refusal
-from lookup.wording import Words, day
+from lookup.wording import Words, day, ended
 
 WORDS = Words("channels.conversation")
 LONGEST_BY_SMS = 450  # characters of an answer that go out by SMS: three segments; the rest is read on the web
@@ -243,18 +243,17 @@ class ByNumber:
         language, told = said.language, []
         asked = [step.words for step in proven.steps if step.move == "ask"]
         if found.state is CaseState.NEEDS_INFO and asked:
-            told.append(WORDS.say(language, "number.asked", words=asked[-1], number=found.number))
+            told.append(WORDS.say(language, "number.asked", words=ended(asked[-1]), number=found.number))
         if proven.files and not said.manner.brief:
             told.append(WORDS.say(language, "number.files", n=len(proven.files)))
         if proven.to_read_back:
-            told.append(
-                WORDS.say(language, "number.read_back", words=proven.text[:LONGEST_BY_SMS], number=found.number)
-            )
+            words = ended(proven.text[:LONGEST_BY_SMS])
+            told.append(WORDS.say(language, "number.read_back", words=words, number=found.number))
         if proven.answers:
             answer = proven.answers[-1].text
             if said.manner.brief and len(answer) > LONGEST_BY_SMS:
                 answer = WORDS.say(language, "number.cut", words=answer[:LONGEST_BY_SMS].rsplit(" ", 1)[0])
-            told.append(WORDS.say(language, "number.answer", words=answer))
+            told.append(WORDS.say(language, "number.answer", words=ended(answer)))
         return told
 
     @staticmethod
@@ -270,9 +269,9 @@ class ByNumber:
     def _hint(found: Progress, language: Language) -> str:
         if found.proven is None:
             return WORDS.say(language, "number.prove", number=found.number)
-        if SenderAct.OBJECT in found.proven.acts:
-            return WORDS.say(language, "number.object", number=found.number)
-        return ""
+        objects = ["number.object"] if SenderAct.OBJECT in found.proven.acts else []
+        rates = ["number.rate"] if _may_rate_first(found, found.proven) else []
+        return " ".join(WORDS.say(language, key, number=found.number) for key in objects + rates)
 
     @staticmethod
     def _choices(found: Progress, language: Language) -> tuple[Choice, ...]:
@@ -282,7 +281,7 @@ class ByNumber:
         offered = []
         if SenderAct.OBJECT in found.proven.acts:
             offered.append(("not_solved", f"{found.number} CHUA"))
-        if found.proven.may_rate and found.proven.score is None:
+        if _may_rate_first(found, found.proven):
             scores = range(HIGHEST, LOWEST - 1, -1)
             offered += [(f"score.{score}", f"DANH GIA {score} {found.number}") for score in scores]
         if SenderAct.WITHDRAW in found.proven.acts:
@@ -308,6 +307,12 @@ class ByNumber:
         return Remembered(number=number, number_proven=proven, asked=asked)
 
 
+def _may_rate_first(found: Progress, proven: ProvenProgress) -> bool:
+    """Whether an answer stands that its reader has not rated yet."""
+    return proven.may_rate and proven.score is None and found.state in _ANSWERED
+
+
+_ANSWERED = frozenset({CaseState.ANSWERED, CaseState.PUBLISHED, CaseState.CLOSED})
 _SETTLED = frozenset(
     {CaseState.ANSWERED, CaseState.PUBLISHED, CaseState.CLOSED, CaseState.REFUSED, CaseState.WITHDRAWN}
 )

@@ -82,15 +82,19 @@ async def test_who_filed_by_sms_goes_the_whole_way_by_sms(line: Line, office: Of
     assert await state(line.core) is CaseState.RECEIVED
     long_answer = "Hồ sơ đã có kết quả. " * 40
     await answer(line.core, number, long_answer)
-    assert "Nhan PA" in await citizen.hears()
+    notice = await citizen.hears()
+    assert "Nhan PA" in notice
+    assert notice.endswith(f"Chua thoa dang, nhan: {number} CHUA. Danh gia, nhan: {number} va mot so tu 1 den 5.")
     told = await hears_after(citizen, number)
     assert "Tra loi: Ho so da co ket qua." in told
     assert len(told) < LONGEST_BY_SMS + 300
+    assert told.endswith(f"nhan: {number} CHUA va ly do. Danh gia, nhan: {number} va mot so tu 1 den 5.")
     assert "vi sao" in await hears_after(citizen, f"{number} 2")
     assert "danh gia 2/5" in (await hears_after(citizen, "phải đi lại bốn lần")).lower()
     (rating,) = await rows(line.core, "case_rating")
     assert rating["score"] == 2
     assert line.core.seal.open(rating["reason_sealed"]) == "phải đi lại bốn lần"
+    assert (await hears_after(citizen, number)).endswith(f"nhan: {number} CHUA va ly do.")
     assert "dieu gi chua duoc" in await hears_after(citizen, f"{number} CHUA")
     assert "xem lai" in await hears_after(citizen, "giấy vẫn sai tên")
     assert await state(line.core) is CaseState.REOPENED

@@ -10,7 +10,7 @@ from domain.civil_time import civil_day, utc_now
 from domain.contact import ChannelName, Contact
 from domain.errors import ChangedMeanwhile, Forbidden, Invalid, NotFound
 from feedback_intake.cases import SENDER, Step
-from feedback_intake.gathering import Gathering
+from feedback_intake.gathering import ALIKE_OF_ONE_DOSSIER, Gathering
 from feedback_intake.hearing import SenderAct
 from feedback_intake.moves import CaseState, Content, MoveName, RefusalReason, Who
 from feedback_intake.progress import FeedbackReader, Progress
@@ -18,6 +18,9 @@ from feedback_intake.watching import Watching
 from lookup.sealing import Seal
 from tests.feedback_intake.desk import ELSEWHERE, HERE, PHONE, TEXT, CaseDesk
 
+MAKE_DOSSIER = """
+    INSERT INTO dossier (id, version, owner_agency, receiving_agency, status, test, status_at, code)
+    OVERRIDING SYSTEM VALUE VALUES (1, 1, $1, $1, 4, false, now(), 'H05.16-261102-0001')"""
 ANSWER = "Hồ sơ đã có kết quả. Chúng tôi xin lỗi vì chậm trễ."
 
 
@@ -226,6 +229,21 @@ async def test_two_people_with_the_same_trouble_have_one_case_and_each_an_answer
     with pytest.raises(Invalid):
         async with desk.office(HERE) as connection:
             await gathering.merge(connection, first.case_id, second.case_id, head)
+
+
+async def test_two_people_with_another_trouble_about_one_dossier_are_not_offered_as_one(
+    desk: CaseDesk,
+) -> None:
+    first = await desk.files(TEXT)
+    for text, phone in (("Đèn phòng chờ hỏng, tối quá", "+84907654321"), (f"Tức lắm! {TEXT[:40]}", "+84907654322")):
+        await desk.files(text, phone=phone)
+    async with desk.office(HERE) as connection:
+        await connection.execute(MAKE_DOSSIER, await desk.agency(HERE))
+        await connection.execute("UPDATE feedback_case SET dossier_id = 1")
+        found = await Gathering(desk.seal).alike(connection, first.case_id)
+    assert [(each.same_dossier, each.text[:3], each.likeness >= ALIKE_OF_ONE_DOSSIER) for each in found] == [
+        (True, "Tức", True)
+    ]
 
 
 async def test_a_case_that_is_two_is_split_and_each_part_goes_its_way(desk: CaseDesk) -> None:

@@ -52,3 +52,18 @@ async def test_an_office_named_in_full_is_meant_though_its_branches_hold_its_nam
 async def test_a_department_comes_before_its_branches(choosing: Choosing) -> None:
     found = choosing.guided("H05", Subject.LAND)
     assert not found[0].office.name.startswith("Chi nhánh")
+
+
+async def test_where_no_desk_is_named_citizens_read_of_an_intake_desk_and_not_of_the_government(
+    database: Database, choosing: Choosing
+) -> None:
+    registry = Registry(database)
+    await registry.refresh()
+    root, office = registry.agency_by_code("VN"), registry.agency_by_code("H05.16")
+    assert root is not None
+    assert office is not None
+    read = choosing.holder(root.agency_id)
+    assert read is not None
+    assert (read.name, read.name_en) == ("Bộ phận tiếp nhận phản ánh, kiến nghị", "Feedback intake desk")
+    assert (choosing.holder(office.agency_id), choosing.holder(0)) == (office, None)
+    assert Choosing(registry, desk="VN").holder(root.agency_id) == root

@@ -14,7 +14,7 @@ from feedback_intake.drafts import Drafts, draft_code
 from feedback_intake.filing import Feedback, FeedbackKind, Filed, MayPublish
 from feedback_intake.gathering import Gathering
 from feedback_intake.hearing import SenderAct, SenderActs
-from feedback_intake.moves import CaseState, MoveName, Who
+from feedback_intake.moves import CaseState, Content, MoveName, Who
 from feedback_intake.number_desk import NumberDesk
 from feedback_intake.numbers import new_number
 from feedback_intake.progress import FeedbackReader, ProvenProgress, file_of, link_of, number_of_link
@@ -87,6 +87,57 @@ async def test_words_answer_what_was_asked_and_later_ones_are_added(desk: CaseDe
             await acted(desk, acts, filed.number, SenderAct.ADD, words)
     with pytest.raises(NotFound):
         await acted(desk, acts, "PA-261120-000000", SenderAct.ADD, "Có ai không?")
+
+
+async def test_a_change_of_kind_is_a_step_of_the_case(desk: CaseDesk, acts: SenderActs) -> None:
+    filed = await desk.files()
+    await acted(desk, acts, filed.number, SenderAct.FEEDBACK)  # it is that already
+    await acted(desk, acts, filed.number, SenderAct.PROPOSAL, "Tôi chỉ góp ý thôi.")
+    await desk.moves(filed.case_id, Step(move=MoveName.CLASSIFY, content=Content.PROPOSAL), role=Who.CLERK)
+    await acted(desk, acts, filed.number, SenderAct.FEEDBACK)
+    said = [(step.move, step.words) for step in (await seen(desk, filed.number)).steps]
+    assert said == [("as_proposal", "Tôi chỉ góp ý thôi."), ("as_feedback", "")]
+    other = await desk.files(phone=STRANGER)
+    await desk.moves(other.case_id, Step(move=MoveName.CLASSIFY, content=Content.INITIATIVE), role=Who.CLERK)
+    assert [step.move for step in (await seen(desk, other.number, phone=STRANGER)).steps] == ["as_proposal"]
+    async with desk.database.connection(Role.OPERATOR) as connection:
+        rows = await connection.fetch("SELECT by, at FROM feedback_step WHERE move LIKE 'as_%' ORDER BY id")
+    assert [row["by"] for row in rows] == ["sender", "sender", "officer"]
+
+
+async def test_what_one_says_of_a_shared_case_is_not_for_the_others(desk: CaseDesk, acts: SenderActs) -> None:
+    first, second = await desk.files(), await desk.files(phone=STRANGER)
+    clerk = await desk.officer(HERE, Who.CLERK)
+    for filed, whose in ((first, "thứ nhất"), (second, "thứ hai")):
+        await desk.moves(filed.case_id, Step(move=MoveName.ASK, why=f"Hỏi người {whose}"), role=Who.CLERK)
+        await acted(desk, acts, filed.number, SenderAct.ADD, f"Lời người {whose}")
+    async with desk.office(HERE) as connection:
+        await Gathering(desk.seal).merge(connection, second.case_id, first.case_id, clerk)
+    await desk.moves(first.case_id, Step(move=MoveName.ASK, why="Hỏi cả hai"), role=Who.CLERK)
+    await acted(desk, acts, second.number, SenderAct.ADD, "Chỉ tôi đáp")
+    await answer(desk, first.case_id)
+
+    async def words(number: str, phone: str) -> list[str]:
+        return [step.words for step in (await seen(desk, number, phone=phone)).steps if step.words]
+
+    assert await words(first.number, PHONE) == ["Hỏi người thứ nhất", "Lời người thứ nhất", "Hỏi cả hai"]
+    assert await words(second.number, STRANGER) == [
+        "Hỏi người thứ hai",
+        "Lời người thứ hai",
+        "Hỏi cả hai",
+        "Chỉ tôi đáp",
+    ]
+    assert len((await seen(desk, second.number, phone=STRANGER)).answers) == 1
+    await acted(desk, acts, second.number, SenderAct.OBJECT, "Việc của tôi khác.")
+    async with desk.office(HERE) as connection:
+        part = await Gathering(desk.seal).split(connection, first.case_id, [second.feedback_id], clerk)
+    await desk.moves(first.case_id, Step(move=MoveName.ASK, why="Chỉ hỏi người thứ nhất"), role=Who.CLERK)
+    await answer(desk, part)
+    last = await seen(desk, second.number, phone=STRANGER)
+    assert "Chỉ hỏi người thứ nhất" not in [step.words for step in last.steps]
+    assert "Việc của tôi khác." in [step.words for step in last.steps]
+    assert len(last.answers) == 2
+    assert "Việc của tôi khác." not in await words(first.number, PHONE)
 
 
 async def test_one_of_several_who_withdraws_leaves_the_case_to_the_others(desk: CaseDesk, acts: SenderActs) -> None:
