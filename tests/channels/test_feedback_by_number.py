@@ -84,7 +84,7 @@ async def test_who_filed_by_sms_goes_the_whole_way_by_sms(line: Line, office: Of
     await answer(line.core, number, long_answer)
     notice = await citizen.hears()
     assert "Nhan PA" in notice
-    assert notice.endswith(f"Chua thoa dang, nhan: {number} CHUA. Danh gia, nhan: {number} va mot so tu 1 den 5.")
+    assert notice.endswith(f"Chua thoa dang, nhan: {number} CHUA. Danh gia, nhan: {number} va mot so tu 1 den 5")
     told = await hears_after(citizen, number)
     assert "Tra loi: Ho so da co ket qua." in told
     assert len(told) < LONGEST_BY_SMS + 300

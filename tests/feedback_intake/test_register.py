@@ -7,7 +7,7 @@ import pytest
 
 from database.pool import Database, Role
 from domain.contact import ChannelName, Contact
-from domain.errors import Invalid, NotFound
+from domain.errors import Forbidden, Invalid, NotFound
 from feedback_intake.cases import Step
 from feedback_intake.chain import FIRST, Verdict, Verifier
 from feedback_intake.filing import Feedback, FeedbackKind, Filed, MayPublish
@@ -190,6 +190,56 @@ async def test_published_again_the_earlier_entry_stays_and_names_the_newer(desk:
     assert newer is not None
     assert newer.reopened == 1
     assert (await verdict(desk)).faults == ()
+
+
+async def correct(
+    desk: CaseDesk, n: int, publication: Publication, *, office: str = HERE, role: Who = Who.APPROVER
+) -> int:
+    actor = await desk.officer(office, role)
+    async with desk.office(office) as connection:
+        return await desk.cases.correct(connection, n, publication, RemovalReason.MISTAKE, actor)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_wrong_text_is_put_right_and_the_chain_keeps_both(desk: CaseDesk, closed: bool) -> None:
+    sender = await filed(desk, MayPublish.NAMED)
+    await publish(desk, await answered(desk, sender.case_id), Publication(question=EDITED, named=True))
+    if closed:
+        async with desk.database.connection(Role.WORKER) as connection:
+            await connection.execute("UPDATE feedback_case SET state = 'closed', answer_due_on = '2020-01-01'")
+    better = Publication(question=EDITED, answer="Hồ sơ có kết quả ngày 20/11.", named=True)
+    assert await correct(desk, 1, better) == 2
+    (entry,) = await entries(desk)
+    assert (entry.answer, entry.name, entry.on_time, entry.replaces) == (better.answer, NAME, True, 1)
+    wrong = await Reading(desk.database).entry(1)
+    assert wrong is not None
+    assert (wrong.question, wrong.answer, wrong.removal, wrong.replaced_by) == (None, None, "mistake", 2)
+    lines = [json.loads(line) async for line in Reading(desk.database).chain()]
+    assert [(line["kind"], line["entry"]) for line in lines] == [("entry", 1), ("entry", 2), ("removal", 1)]
+    assert ANSWER not in json.dumps(lines, ensure_ascii=False)
+    assert (await verdict(desk)).faults == ()
+    async with desk.database.connection(Role.OPERATOR) as connection:
+        step = await connection.fetchrow("SELECT by, reason, said FROM feedback_step WHERE move = 'correct'")
+    assert tuple(step) == ("officer", "mistake", True)
+
+
+async def test_a_correction_says_something_else_of_what_stands_there_and_is_made_by_who_publishes(
+    desk: CaseDesk,
+) -> None:
+    await publish(desk, await answered(desk, (await filed(desk, MayPublish.NO)).case_id))
+    with pytest.raises(Invalid, match="already"):
+        await correct(desk, 1, Publication(question=EDITED, answer=ANSWER))
+    with pytest.raises(Invalid, match="office's words"):
+        await correct(desk, 1, Publication(question=TEXT))
+    with pytest.raises(Forbidden):
+        await correct(desk, 1, Publication(question="Hẹn bốn lần."), role=Who.HANDLER)
+    for n, office in ((1, ELSEWHERE), (9, HERE)):
+        with pytest.raises(NotFound):
+            await correct(desk, n, Publication(question="Hẹn bốn lần."), office=office)
+    await correct(desk, 1, Publication(question="Hẹn bốn lần."))
+    with pytest.raises(Invalid, match="newer entry"):
+        await correct(desk, 1, Publication(question="Hẹn năm lần."))
+    assert [(entry.n, entry.question) for entry in await entries(desk)] == [(2, "Hẹn bốn lần.")]
 
 
 async def test_entries_follow_each_other_whoever_publishes(desk: CaseDesk) -> None:
