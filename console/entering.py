@@ -1,7 +1,9 @@
 """Dossiers typed in by officers of offices without a system: what the page needs, and what became of rows."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Protocol
 
 from domain.language import Language
@@ -56,8 +58,12 @@ class Table:
 
 
 def table_of(text: str) -> Table:
-    """What was copied from a spreadsheet: lines, cells between tabs, headers in the first line or the usual order."""
-    lines = [tuple(cell.strip() for cell in line.split("\t")) for line in text.splitlines() if line.strip()]
+    """What was copied from a spreadsheet: lines, cells between tabs, headers in the first line or the usual order.
+
+    Spreadsheets put a cell that holds line breaks, tabs or quotes between quotes.
+    """
+    rows = [tuple(cell.strip() for cell in cells) for cells in _cells(text)]
+    lines = [cells for cells in rows if any(cells)]
     if not lines:
         return Table(headers=USUAL, rows=())
     named = sum(folded(cell.replace("_", " ")) in _KNOWN for cell in lines[0])
@@ -68,4 +74,13 @@ def table_of(text: str) -> Table:
 
 def text_of(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The same back, for what must be mended and pasted again."""
-    return "\n".join("\t".join(cells) for cells in (headers, *rows))
+    text = StringIO()
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows((headers, *rows))
+    return text.getvalue()
+
+
+def _cells(text: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(StringIO(text, newline=""), delimiter="\t", strict=True))
+    except csv.Error:  # a quote that nobody closed is a part of what was typed
+        return [line.split("\t") for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]

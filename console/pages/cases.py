@@ -41,15 +41,16 @@ _MOST_OFFICES = 200  # in a choice; beyond, an office is typed
 
 async def show(visit: Visit) -> web.Response:
     """GET /console/phan-anh: a tab, narrowed by `state`, `late`, `kind`, `channel`, `agency`."""
-    tab = _tab(visit)
     filters = _filters(visit)
     mistakes: dict[str, str] = {}
     office = office_typed(visit, visit.asked("agency"), mistakes) if visit.asked("agency") else None
     reader, lists = reader_of(visit, office=office), WorkList(visit.means.seal)
     today = civil_day(visit.means.clock())
-    async with visit.acting("feedback.list", tab=tab) as deed:
-        page = await lists.page(deed.connection, reader, tab, filters, after=cursor_of(visit.asked("sau")), today=today)
+    async with visit.acting("feedback.list") as deed:
         counts = await lists.counts(deed.connection, reader)
+        tab = _tab(visit, counts)
+        page = await lists.page(deed.connection, reader, tab, filters, after=cursor_of(visit.asked("sau")), today=today)
+        deed.facts["tab"] = tab
         deed.facts["shown"] = len(page.lines)
     onward = ""
     if page.onward is not None:
@@ -124,12 +125,13 @@ def _page(
     )
 
 
-def _tab(visit: Visit) -> Tab:
+def _tab(visit: Visit, counts: Mapping[Tab, int]) -> Tab:
+    """The one that was asked for, else where the officer's work is: what is nobody's where nothing is theirs."""
     asked = visit.asked("tab")
     if asked in set(Tab):
         return Tab(asked)
     if visit.officer.may(Ability.FEEDBACK_HANDLE):
-        return Tab.MINE
+        return Tab.MINE if counts[Tab.MINE] or not counts[Tab.UNASSIGNED] else Tab.UNASSIGNED
     if visit.officer.may(Ability.FEEDBACK_APPROVE):
         return Tab.APPROVAL
     return Tab.UNASSIGNED if visit.officer.may(Ability.FEEDBACK_RECEIVE) else Tab.UNIT

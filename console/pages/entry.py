@@ -64,7 +64,10 @@ async def enter_pasted(visit: Visit) -> web.Response:
         return await _page(visit, pasted=text, mistakes=mistakes, status=422)
     left = [table.rows[row.place] for row in entered.refused]
     pasted = text_of(table.headers, left) if left else ""
-    await visit.keep_draft(_PASTED, {"table": pasted})
+    if pasted:
+        await visit.keep_draft(_PASTED, {"table": pasted})
+    else:
+        await visit.drop_draft(_PASTED)
     return await _page(visit, pasted=pasted, entered=entered, table=table)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from console.feedback import files_of
-from console.offices import within_reach
 from console.page import Group, Page
 from console.publications import case_of, may_remove
 from console.roles import Ability
@@ -23,11 +22,11 @@ async def show(visit: Visit) -> web.Response:
     typed = visit.asked("q")[:120]
     if (digits := typed.removeprefix("#").strip()).isascii() and digits.isdigit() and len(digits) <= 18:
         return visit.see(f"{URL}/{int(digits)}")
-    agencies = frozenset(agency.agency_id for agency in within_reach(visit, closed=True))
-    wanted = Wanted(text=typed, agencies=agencies, before=visit.number("truoc"))
+    wanted = Wanted(text=typed, office=visit.officer.agency_id, before=visit.number("truoc"))
     found: Found = await Reading(visit.means.database).newest(wanted)
     onward = str(visit.request.rel_url.update_query(truoc=found.before)) if found.before is not None else ""
-    return visit.render("published.html", entries=found.entries, typed=typed, onward=onward)
+    cut = found.unsearched
+    return visit.render("published.html", entries=found.entries, typed=typed, onward=onward, unsearched=cut)
 
 
 async def one(visit: Visit) -> web.Response:

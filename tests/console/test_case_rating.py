@@ -2,24 +2,15 @@
 
 import re
 
-import pytest
-
 from console.roles import OfficerRole
 from database.pool import Role
 from feedback_intake.cases import Step
 from feedback_intake.moves import MoveName, Who
 from tests.console.cases import HEAD, Counter, case
-from tests.console.officers import Browser, House
-from tests.feedback_intake.desk import CaseDesk
+from tests.console.officers import Browser
 
 CONTROLLER = OfficerRole.CONTROLLER
 _REPLACES = re.compile(r'name="replaces" value="(\d*)"')
-
-
-@pytest.fixture
-def counter(house: House) -> Counter:
-    """The console with people who file."""
-    return Counter(house=house, desk=CaseDesk(database=house.core.database, seal=house.core.seal))
 
 
 async def answered(counter: Counter) -> str:

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import openpyxl
-import pytest
 from aiohttp import FormData
 
 from channels.web.feedback import number_pages
@@ -14,8 +13,8 @@ from console.pages import case_typing
 from console.roles import OfficerRole
 from database.pool import Role
 from tests.console.cases import APPROVER, CLERK, HANDLER, HEAD, Counter, case, send
-from tests.console.officers import Browser, House
-from tests.feedback_intake.desk import ELSEWHERE, CaseDesk
+from tests.console.officers import Browser
+from tests.feedback_intake.desk import ELSEWHERE
 from tests.feedback_intake.test_attachments import PDF
 
 SHEET = {
@@ -27,13 +26,6 @@ SHEET = {
     "postal_address": "12 Lê Lợi, Bắc Ninh",
     "phone": "0903 111 222",
 }
-
-
-@pytest.fixture
-def counter(house: House) -> Counter:
-    """The console with people who file."""
-    core = house.core
-    return Counter(house=house, desk=CaseDesk(database=core.database, seal=core.seal))
 
 
 async def filed_in(counter: Counter) -> list[dict[str, object]]:

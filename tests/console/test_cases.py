@@ -2,23 +2,14 @@
 
 import re
 
-import pytest
-
 from console.roles import OfficerRole
 from database.pool import Role
 from tests.console.cases import APPROVER, CLERK, HANDLER, HEAD, Counter, case, send
-from tests.console.officers import Browser, House
-from tests.feedback_intake.desk import ELSEWHERE, TEXT, CaseDesk
+from tests.console.officers import Browser
+from tests.feedback_intake.desk import ELSEWHERE, TEXT
 
 _VERSION = re.compile(r'name="version" value="(\d+)"')
 _SEEN = re.compile(r'name="seen" value="(\d+)"')
-
-
-@pytest.fixture
-def counter(house: House) -> Counter:
-    """The console with people who file."""
-    core = house.core
-    return Counter(house=house, desk=CaseDesk(database=core.database, seal=core.seal))
 
 
 def hidden(browser: Browser) -> dict[str, str]:

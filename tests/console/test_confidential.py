@@ -1,21 +1,11 @@
 """What an officer does with a confidential case whose row they may not see a moment later goes through all the same."""
 
-import pytest
-
 from console.roles import OfficerRole
 from tests.console.cases import CLERK, HANDLER, HEAD, Counter, case, send
-from tests.console.officers import House
 from tests.console.test_case_typing import SHEET
-from tests.feedback_intake.desk import ELSEWHERE, CaseDesk
+from tests.feedback_intake.desk import ELSEWHERE
 
 CONTROLLER = OfficerRole.CONTROLLER
-
-
-@pytest.fixture
-def counter(house: House) -> Counter:
-    """The console with people who file."""
-    core = house.core
-    return Counter(house=house, desk=CaseDesk(database=core.database, seal=core.seal))
 
 
 async def test_a_clerk_makes_a_case_confidential_and_sees_it_no_more(counter: Counter) -> None:

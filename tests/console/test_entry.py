@@ -35,6 +35,14 @@ def test_a_table_has_headers_or_the_usual_order() -> None:
     assert table_of(text_of(table.headers, table.rows)) == table
 
 
+def test_what_a_spreadsheet_put_between_quotes_is_one_cell() -> None:
+    table = table_of('Mã hồ sơ\tGhi chú\r\nH05.16-1\t"Thửa số 2, ""đất vườn""\ntờ bản đồ 12"\r\nH05.16-2\t"Đạt\r\n')
+    assert [row[0] for row in table.rows] == ["H05.16-1", 'tờ bản đồ 12"', "H05.16-2"], "a quote left open is a quote"
+    table = table_of('Mã hồ sơ\tGhi chú\r\nH05.16-1\t"Thửa số 2, ""đất vườn""\ntờ bản đồ 12"\r\nH05.16-2\tĐạt\r\n')
+    assert table.rows == (("H05.16-1", 'Thửa số 2, "đất vườn"\ntờ bản đồ 12'), ("H05.16-2", "Đạt"))
+    assert table_of(text_of(table.headers, table.rows)) == table
+
+
 def test_every_field_is_there_once() -> None:
     names = [field.name for field in FIELDS]
     assert len(names) == len(set(names))

@@ -1,7 +1,5 @@
 """What was published and is taken out again: by whom, out of which lists, and that the chain still holds."""
 
-import pytest
-
 from console.roles import OfficerRole
 from database.pool import Role
 from feedback_intake.cases import Step
@@ -11,16 +9,9 @@ from feedback_intake.moves import MoveName, Who
 from feedback_intake.published import Reading, Wanted
 from feedback_intake.register import Publication
 from tests.console.cases import APPROVER, HANDLER, HEAD, Counter
-from tests.console.officers import House
-from tests.feedback_intake.desk import ELSEWHERE, CaseDesk
+from tests.feedback_intake.desk import ELSEWHERE
 
 EDITED = "Một công dân phản ánh hồ sơ trễ hẹn ba lần."
-
-
-@pytest.fixture
-def counter(house: House) -> Counter:
-    """The console with people who file."""
-    return Counter(house=house, desk=CaseDesk(database=house.core.database, seal=house.core.seal))
 
 
 async def published(counter: Counter, *, named: bool = False) -> int:
