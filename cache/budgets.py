@@ -26,12 +26,8 @@ WRONG_PROOFS_PER_DOSSIER = Limit.parse("wrong_proofs", "5/hour")
 # Wrong proofs by one origin, of whatever dossiers: somebody tries the same four digits on many.
 WRONG_PROOFS_PER_ORIGIN = Limit.parse("wrong_proofs_origin", "60/hour", burst=20)
 
-# Feedback filed by one address (a household, a school), from one contact or naming it, and about one dossier by anybody
-# (guarantee G48).
+# Feedback filed by one address: a household, a school (guarantee G48). Of one contact: channels.filing_budget.
 FILINGS_PER_ORIGIN = Limit.parse("filings_origin", "30/hour", burst=10)
-FILINGS_PER_CONTACT = Limit.parse("filings_contact", "5/hour", burst=5)
-FILINGS_PER_CONTACT_A_DAY = Limit.parse("filings_contact_day", "10/day")
-FILINGS_PER_DOSSIER = Limit.parse("filings_dossier", "10/hour", burst=10)
 # Refusals of letters told to one writer, who may be a program that answers each of ours.
 REFUSALS_PER_WRITER = Limit.parse("letter_refusals", "1/hour", burst=1)
 # Forms sent by one address, each kept as a draft: a person sends several before one is complete.

@@ -102,6 +102,7 @@ class _Allowances:
         self.tolerance = self.each * limit.burst + 1e-6  # a clock reading and back loses some nanoseconds
         self._most = most
         self._spent_until: OrderedDict[str, float] = OrderedDict()
+        self._alone: dict[str, float] = {}  # until when what was taken without Redis is spent
 
     def take(self, subject: str, units: float, *, really: bool = True) -> Verdict:
         """Take `units`, or only say whether they could be taken."""
@@ -128,13 +129,37 @@ class _Allowances:
         return 0.0
 
     def learn(self, subject: str, spent: float) -> None:
-        """Redis says that `spent` seconds of the allowance are used up."""
+        """`spent` seconds of the allowance are used up."""
         self._note(subject, monotonic() + spent)
 
-    def give_back(self, subject: str, units: float) -> None:
-        """Return `units` taken before."""
+    def take_alone(self, subject: str, units: float, share: float) -> Verdict:
+        """Take `units` without Redis, of whose allowance this process may grant one part of `share`."""
+        verdict = self.take(subject, min(units * share, self.limit.burst))
+        if verdict.allowed:
+            self.owe(subject, units)
+        return verdict
+
+    def owe(self, subject: str, units: float) -> None:
+        """Redis has not heard of `units` that were taken."""
+        if not units:
+            return
+        if len(self._alone) >= self._most:
+            self._alone.clear()
+        now = monotonic()
+        self._alone[subject] = max(self._alone.get(subject, now), now) + self.each * units
+
+    def owed(self, subject: str) -> float:
+        """The units Redis has yet to hear of: whoever asks tells them, or owes them again."""
+        return max(0.0, self._alone.pop(subject, 0.0) - monotonic()) / self.each
+
+    def give_back(self, subject: str, units: float) -> float:
+        """Return `units` taken before; how many of them Redis took."""
         if subject in self._spent_until:
             self._spent_until[subject] -= self.each * units
+        owed = self.owed(subject)
+        if owed > units:
+            self.owe(subject, owed - units)
+        return max(0.0, units - owed)
 
     def _note(self, subject: str, until: float) -> None:
         known = self._spent_until
@@ -156,7 +181,7 @@ class _Taking(NamedTuple):
     key: bytes
     each: int  # µs
     tolerance: int  # µs
-    units: int
+    units: float
     reply: "asyncio.Future[tuple[bool, float]]"  # allowed, and seconds spent; or RedisAway
 
 
@@ -184,10 +209,15 @@ class Limits:
         foreseen = known.take(subject, cost, really=False)
         if not foreseen.allowed:
             return foreseen
+        owed = known.owed(subject)
         try:
-            allowed, spent = await self._ask(limit, subject, cost)
+            allowed, spent = await self._ask(limit, subject, cost + owed)
         except RedisAway:
-            return known.take(subject, min(cost * max(1.0, self._processes / 2), limit.burst))
+            known.owe(subject, owed)
+            return known.take_alone(subject, cost, max(1.0, self._processes / 2))
+        if not allowed:
+            known.owe(subject, owed)
+            spent = min(spent + owed * known.each, known.tolerance)
         known.learn(subject, spent)
         return known.verdict(allowed=allowed, spent=spent, units=cost)
 
@@ -212,9 +242,11 @@ class Limits:
         if limit.off:
             return
         known = self._allowances(limit)
-        known.give_back(subject, cost)
+        taken = known.give_back(subject, cost)
+        if not taken:
+            return
         try:
-            _, spent = await self._ask(limit, subject, -cost)
+            _, spent = await self._ask(limit, subject, -taken)
         except RedisAway:
             return
         known.learn(subject, spent)
@@ -229,7 +261,7 @@ class Limits:
             known = self._known[limit.name] = _Allowances(limit, self._subjects)
         return known
 
-    async def _ask(self, limit: Limit, subject: str, units: int) -> tuple[bool, float]:
+    async def _ask(self, limit: Limit, subject: str, units: float) -> tuple[bool, float]:
         reply: asyncio.Future[tuple[bool, float]] = asyncio.get_running_loop().create_future()
         key = PREFIX + limit.name.encode() + b":" + self._seal.digest("limit", limit.name, subject).hex().encode()
         each = round(limit.each * 1e6)

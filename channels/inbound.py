@@ -38,6 +38,7 @@ from domain.contact import ChannelName, Contact
 from domain.language import Language
 from domain.message import Choice, Incoming, IncomingKind
 from feedback_intake.filing import Filing
+from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.hearing import SenderActs
 from feedback_intake.ratings import Ratings
 from lookup.sealing import Seal, Unsealable
@@ -219,7 +220,11 @@ class Inbox:
             turn = self._conversation.hinting(turn, brief=manner.brief)
         silent = standing.silent or ("nothing understood" if turn.remember.unclear > MOST_UNCLEAR else None)
         # What was asked for is done in any case: a 'stop' counts however many messages came before it.
-        await self._settle(message, turn, silent=silent, automatic=standing.automatic)
+        try:
+            await self._settle(message, turn, silent=silent, automatic=standing.automatic)
+        except TooManyFiled as refusal:
+            later = self._conversation.put_off(said, refusal)
+            await self._settle(message, later, silent=silent, automatic=standing.automatic)
 
     def _sender(self, message: _Leased) -> Contact:
         return Contact(channel=ChannelName(message.channel), address=self._seal.open(message.sender_sealed))

@@ -15,6 +15,7 @@ from domain.contact import ChannelName, Contact
 from domain.errors import Invalid
 from domain.language import Language
 from domain.vietnamese import clean
+from feedback_intake.filing_caps import within_caps
 from feedback_intake.subjects import find_subject
 from feedback_intake.terms import term_of
 from lookup.sealing import Seal
@@ -136,8 +137,8 @@ class Filing:
         `holder`; else to the office of the dossier, the one chosen, or the intake desk: it is never without an owner,
         for in place of an office that ended, its heir of today counts.
         `claim` names the form it came by, which files once; `reply_proven`: the sender's address is known to be
-        theirs. Raises `Invalid`; a number or a claim that is taken raises asyncpg's UniqueViolationError: then all is
-        tried again with another number.
+        theirs. Raises `Invalid`, and `TooManyFiled` but for what officers type; a number or a claim that is taken
+        raises asyncpg's UniqueViolationError: then all is tried again with another number.
         """
         text = _within(clean(feedback.text), LONGEST_TEXT, "text")
         if not text:
@@ -152,10 +153,13 @@ class Filing:
         answer_by = term.answer_by(day, calendar)
         # A letter may have lain a while: the sender's clock ran, the desk's begins when it is typed in.
         forward_by = term.forward_by(calendar.working_day_from(civil_day(utc_now())), calendar)
-        dossier_id = subject and subject.dossier_id
+        dossier_id = subject.dossier_id if subject else None
+        known = _phone_of(sender, feedback)
+        if feedback.typed_by is None:
+            people = [self._seal.contact(contact) for contact in (sender, known) if contact]
+            await within_caps(connection, self._seal, people=people, dossier_id=dossier_id)
         case_id = await connection.fetchval(OPEN_CASE, dossier_id, holder, forward_by, answer_by, feedback.confidential)
         about = feedback.code if subject is None else None
-        known = _phone_of(sender, feedback)
         feedback_id = await connection.fetchval(
             FILE,
             case_id,

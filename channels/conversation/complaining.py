@@ -17,10 +17,10 @@ from channels.conversation.formal_words import formal_in
 from channels.conversation.replies import Replies
 from channels.conversation.subjects import Subject, named, subject_named, subjects_at_hand, words_beside_codes
 from channels.conversation.turn import Asked, CompleteFeedback, Desk, FileFeedback, Remembered, Said, Turn
-from channels.filing_budget import TooManyFiled
 from channels.guesses import ProofNeeded
 from domain.civil_time import civil_day
 from feedback_intake.filing import LONGEST_ADDRESS, Feedback, FeedbackKind, Formal
+from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.sorting import kind_by_words
 from lookup.code_finder import ReadingKind, read
 from lookup.disclosure import Answer
@@ -151,9 +151,7 @@ class Complaining:
             if self._budget is not None:
                 await self._budget.take(address=None, contacts=(said.by,), code=code)
         except TooManyFiled as refusal:
-            wait = max(1, round(refusal.after.total_seconds() / 60))
-            later = NUMBER_WORDS.say(said.language, "filing.too_many", wait=wait)
-            return self._replies.of(said, later, remember=said.remembered.without_question())
+            return self.put_off(said, refusal)
         kind = said_kind or kind_by_words(text)
         feedback = Feedback(
             number=self._number(civil_day(self._clock())),
@@ -188,6 +186,12 @@ class Complaining:
         if self._budget is not None and not said.manner.brief:
             turn = self._asking(turn, feedback.number)
         return turn
+
+    def put_off(self, said: Said, refusal: TooManyFiled) -> Turn:
+        """What is said when nothing was filed, for too much was of late."""
+        wait = max(1, round(refusal.after.total_seconds() / 60))
+        later = NUMBER_WORDS.say(said.language, "filing.too_many", wait=wait)
+        return self._replies.of(said, later, remember=said.remembered.without_question())
 
     def asked_details(self, said: Said, text: str) -> Turn | None:
         """The name, then the address, of who filed: one thing at a time. None when `text` is something else."""

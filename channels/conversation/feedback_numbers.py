@@ -23,12 +23,12 @@ from channels.conversation.turn import (
     Said,
     Turn,
 )
-from channels.filing_budget import TooManyFiled
 from channels.guesses import ProofNeeded
 from domain.contact import ChannelName, Contact
 from domain.language import Language
 from domain.message import LONGEST_CHOICE, Choice
 from domain.vietnamese import folded
+from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.hearing import SenderAct
 from feedback_intake.moves import CaseState
 from feedback_intake.numbers import NUMBER

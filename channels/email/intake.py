@@ -19,7 +19,7 @@ from channels.conversation.rating import score_in
 from channels.email.letters import WORDS
 from channels.email.mailbox import Mailbox, MailboxReader
 from channels.email.reading import Letter, letter_in
-from channels.filing_budget import FilingBudget, TooManyFiled
+from channels.filing_budget import FilingBudget
 from channels.guesses import GuardedFeedback
 from channels.standard_webhooks import Verifier
 from database.pool import DATABASE_AWAY, Connection, Database, Role
@@ -31,6 +31,7 @@ from domain.message import MessageKind
 from domain.vietnamese import clean
 from feedback_intake.attachments import Attachment, Scan, Unwanted, attachment
 from feedback_intake.filing import LONGEST_TEXT, Feedback, Filed, Filing
+from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.hearing import SenderAct, SenderActs
 from feedback_intake.numbers import new_number
 from feedback_intake.paper import attach
@@ -120,9 +121,11 @@ class MailIntake:
         code = codes[0].candidates[0] if codes else None
         try:
             await self._hands.budget.take(address=None, contacts=(contact,), code=code)
+            await self._file(contact, letter, code)
         except TooManyFiled:
             await self._put_off(contact, letter)
-            return
+
+    async def _file(self, contact: Contact, letter: Letter, code: str | None) -> None:
         files, refused = await self._files(letter)
         text = letter.text or WORDS.say(Language.VIETNAMESE, "letter.files_only")
         for _ in range(MOST_TRIES):

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from structlog.testing import capture_logs
 
 from cache.budgets import MISSES_PER_ORIGIN, WRONG_PROOFS_PER_DOSSIER, lookups_per_origin
 from cache.limits import Limit, Limits
-from cache.redis_connection import RedisConnection, open_redis
+from cache.redis_connection import RedisAway, RedisConnection, open_redis
 from domain.errors import Invalid
 from lookup.sealing import Seal
 from tests.cache.valkey_server import ValkeyServer
@@ -170,6 +172,46 @@ async def test_what_was_spent_before_redis_went_away_is_not_granted_again(valkey
         with capture_logs():
             valkey.kill()
             assert [(await limits.take(FIVE, PHONE)).allowed for _ in range(3)] == [True, False, False]
+
+
+async def test_what_was_granted_without_redis_counts_when_it_is_back(valkey: ValkeyServer, seal: Seal) -> None:
+    async with open_redis(valkey.url) as redis:
+        limits = Limits(redis, seal)
+        assert (await limits.take(FIVE, PHONE)).allowed
+        with capture_logs():
+            async with _turned_away(valkey, redis):
+                alone = [(await limits.take(FIVE, PHONE)).allowed for _ in range(2)]
+        together = [(await limits.take(FIVE, PHONE)).allowed for _ in range(5)]
+    assert (alone, together) == ([True, True], [True, True, False, False, False])
+
+
+async def test_what_was_granted_without_redis_is_not_given_back_to_it(valkey: ValkeyServer, seal: Seal) -> None:
+    """Given back to Redis, which never took it, it would be one more than the limit for everybody."""
+    async with open_redis(valkey.url) as redis:
+        limits, other = Limits(redis, seal), Limits(redis, seal)
+        for _ in range(4):
+            assert (await other.take(FIVE, PHONE)).allowed
+        with capture_logs():
+            async with _turned_away(valkey, redis):
+                assert (await limits.take(FIVE, PHONE)).allowed
+        await limits.give_back(FIVE, PHONE)
+        assert [(await limits.take(FIVE, PHONE)).allowed for _ in range(2)] == [True, False]
+
+
+@asynccontextmanager
+async def _turned_away(valkey: ValkeyServer, redis: RedisConnection) -> AsyncIterator[None]:
+    """Inside, Redis did not answer of late, so nothing is sent to it; at the end it is asked again."""
+    valkey.signal(signal.SIGSTOP)
+    while not redis.away:
+        with suppress(RedisAway):
+            await redis.get_many([b"x"])
+    yield
+    valkey.signal(signal.SIGCONT)
+    async with asyncio.timeout(10):
+        while redis.away:
+            with suppress(RedisAway):
+                await redis.get_many([b"x"])
+            await asyncio.sleep(0.02)
 
 
 async def test_memory_is_bounded(redis: RedisConnection, seal: Seal) -> None:

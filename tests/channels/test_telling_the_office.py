@@ -14,6 +14,10 @@ from database.pool import Role
 from domain.contact import ChannelName, Contact
 from domain.message import Incoming, IncomingKind
 from domain.status import Status
+from feedback_intake.filing import Feedback, FeedbackKind
+from feedback_intake.filing_caps import HOUR, PER_PERSON
+from service.feedback import FeedbackService
+from service.settings import Settings
 from service.wiring import Core
 from tests.channels.story import CODE, PHONE, SECRET, STRANGER, Citizen, Line, Office, make_inbox
 from tests.channels.test_inbound import QUICK, all_handled, replies, working
@@ -112,6 +116,19 @@ async def test_feedback_about_no_dossier_of_ours_is_kept_for_the_intake_desk(lin
     assert (proposal["kind"], proposal["owner_agency"], proposal["about_sealed"]) == ("proposal", None, None)
     assert (feedback["dossier_id"], feedback["proven"]) == (None, False)
     assert line.core.seal.open(feedback["about_sealed"]) == "H05.16-261102-9999"
+
+
+async def test_what_the_store_counts_as_too_much_is_put_off_in_the_chat(line: Line, core: Core) -> None:
+    """Redis knows nothing of what another process let through while it was away."""
+    feedback = FeedbackService.of(core, Settings())
+    citizen = line.citizen(STRANGER)
+    for number in range(PER_PERSON[HOUR]):
+        filed = Feedback(number=f"PA-261110-00000{number}", kind=FeedbackKind.FEEDBACK, text=COMPLAINT)
+        async with core.database.transaction(Role.WORKER) as connection:
+            await feedback.filing.file(connection, Contact(channel=ChannelName.SMS, address=STRANGER), filed)
+    await citizen.says("GOP Y nên mở cửa thứ Bảy")
+    assert "Loi nay chua gui: xin nhan lai sau 60 phut" in await citizen.hears()
+    assert len(await rows(core, "feedback")) == PER_PERSON[HOUR]
 
 
 async def test_a_number_that_is_taken_is_replaced_by_another(core: Core) -> None:

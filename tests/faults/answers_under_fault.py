@@ -58,7 +58,7 @@ async def redis_faults(*, phase: float, look_ups: float = 200.0, mutant: str = N
                 await client.flushall()
             answers.append(await with_key(rig, "over-the-faults", body))
             await asyncio.sleep(phase)
-            os.kill(await _valkey(rig), signal.SIGKILL)
+            os.kill(await valkey_of(rig), signal.SIGKILL)
             answers.append(await with_key(rig, "over-the-faults", body))
             await asyncio.sleep(phase)
             hole = await _frozen(rig, reader, phase)
@@ -85,7 +85,7 @@ async def redis_faults(*, phase: float, look_ups: float = 200.0, mutant: str = N
 
 async def _frozen(rig: Rig, reader: Reader, seconds: float) -> list[float]:
     """Stop Redis where it stands, for so long; how long each look-up took that was answered meanwhile."""
-    frozen, before = await _valkey(rig), len(reader.seconds)
+    frozen, before = await valkey_of(rig), len(reader.seconds)
     os.kill(frozen, signal.SIGSTOP)
     try:
         await asyncio.sleep(seconds)
@@ -104,7 +104,7 @@ async def _wrong_answers(rig: Rig, producer: Producer) -> int:
     return wrong
 
 
-async def _valkey(rig: Rig) -> int:
+async def valkey_of(rig: Rig) -> int:
     """The process id of the Valkey that answers now."""
     deadline = time.monotonic() + 10
     while True:

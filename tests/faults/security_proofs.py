@@ -18,7 +18,7 @@ SECURITY_PROOFS: dict[str, tuple[Proof, Proof, Proof, tuple[str, ...]]] = {
         partial(complaints, cases=20_000, people=12, seconds=12),
         partial(complaints, cases=1_000_000, people=50, seconds=60),
         partial(complaints, cases=1_000_000, people=50, seconds=600),
-        ("anybody_files",),
+        ("filed_uncounted",),
     ),
     "G52": (
         partial(shared_sessions, statements=8_000, seconds=4),

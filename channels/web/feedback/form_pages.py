@@ -13,7 +13,7 @@ from aiohttp import web
 
 from cache.budgets import FORMS_PER_ORIGIN, WRONG_PROOFS_PER_DOSSIER, WRONG_PROOFS_PER_ORIGIN
 from cache.limits import Limits
-from channels.filing_budget import FilingBudget, TooManyFiled
+from channels.filing_budget import FilingBudget
 from channels.guesses import GuardedDesk, ProofNeeded
 from channels.web.feedback.checks import (
     codes_of,
@@ -40,6 +40,7 @@ from feedback_intake.attachments import Attachment, Scan, Unwanted, attachment
 from feedback_intake.choosing import Choosing, OfficeFound, Subject
 from feedback_intake.drafts import CODE_LENGTH, DRAFT_EXPIRY, MOST_BYTES, MOST_FILES, Draft, Drafts, draft_code
 from feedback_intake.filing import LONGEST_TEXT, Feedback, FeedbackKind, Filing
+from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.numbers import new_number
 from feedback_intake.progress import link_of
 from lookup.code_finder import read

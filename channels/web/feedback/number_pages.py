@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from channels.filing_budget import FilingBudget, TooManyFiled
+from channels.filing_budget import FilingBudget
 from channels.guesses import GuardedFeedback
 from channels.receipts.symbols import QUIET_ZONE, qr
 from channels.web.feedback.views import NumberView, number_view
@@ -15,6 +15,7 @@ from domain.agency import Agency
 from domain.errors import Invalid, NotFound, Unavailable
 from domain.vietnamese import clean
 from feedback_intake.filing import LONGEST_TEXT, MayPublish
+from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.hearing import SenderAct, SenderActs
 from feedback_intake.progress import Progress, file_of, link_of
 from feedback_intake.ratings import DISCONTENT, HIGHEST, LONGEST_REASON, LOWEST, HandlingRating, Ratings
