@@ -94,7 +94,7 @@ async def test_who_filed_by_sms_goes_the_whole_way_by_sms(line: Line, office: Of
     (rating,) = await rows(line.core, "case_rating")
     assert rating["score"] == 2
     assert line.core.seal.open(rating["reason_sealed"]) == "phải đi lại bốn lần"
-    assert (await hears_after(citizen, number)).endswith(f"nhan: {number} CHUA va ly do.")
+    assert (await hears_after(citizen, f"{number}.")).endswith(f"nhan: {number} CHUA va ly do.")
     assert "dieu gi chua duoc" in await hears_after(citizen, f"{number} CHUA")
     assert "xem lai" in await hears_after(citizen, "giấy vẫn sai tên")
     assert await state(line.core) is CaseState.REOPENED
