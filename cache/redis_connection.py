@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 COMMAND_LIMIT = 0.1  # seconds: what a citizen's request may lose to a Redis that does not answer
 PATIENT_LIMIT = 0.5  # seconds, for work nobody waits for
 CONNECT_LIMIT = 0.2  # seconds
+OPENING_LIMIT = 2.0  # seconds, before anybody waits
 GRACE = 0.02  # seconds
 CONNECTIONS = 16
 CALLS_AT_ONCE = 500  # keys per script call; Redis serves nobody else meanwhile (about 1 ms)
@@ -52,6 +53,14 @@ class RedisConnection:
     def away(self) -> bool:
         """Whether the last tries failed, so that callers are turned away at once."""
         return self._breaker.open
+
+    async def open_all(self) -> None:
+        """Open each connection there may be, before anybody waits. Raises `RedisAway`; the breaker hears nothing."""
+        try:
+            async with asyncio.timeout(OPENING_LIMIT):
+                await asyncio.gather(*(self._client.execute_command("PING") for _ in range(CONNECTIONS)))
+        except AWAY as error:
+            raise RedisAway from error
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, None where there is none."""

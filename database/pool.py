@@ -5,7 +5,8 @@ role is who logs in, its settings are the role's own (`logins`), statements have
 transaction as ever.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +42,7 @@ _OPENED_LATE = frozenset({Role.OPERATOR, Role.GATE, Role.CONSOLE, Role.KEEPER}) 
 STATEMENT_LIMIT = timedelta(seconds=2)
 LOCK_LIMIT = timedelta(seconds=1)
 ACQUIRE_LIMIT = timedelta(seconds=2)
+OPENING_LIMIT = timedelta(seconds=20)  # before anybody waits
 
 ROLE_PLACE = "{role}"  # in the address of a pooler, where the role that logs in stands
 
@@ -145,6 +147,23 @@ class Database:
             yield connection
         finally:
             await pool.release(connection)
+
+    async def open_all(self, roles: Iterable[Role]) -> None:
+        """Open each connection that `roles` may hold here; of a role that few ask for, one.
+
+        Raises one of `DATABASE_AWAY` when some could not be opened in `OPENING_LIMIT`; the others are.
+        """
+        await asyncio.gather(*(self._open_all(role) for role in roles))
+
+    async def _open_all(self, role: Role) -> None:
+        pool = self.pools[role]
+        number = 1 if role in _OPENED_LATE else pool.get_max_size()
+        limit = OPENING_LIMIT.total_seconds()
+        held = await asyncio.gather(*(pool.acquire(timeout=limit) for _ in range(number)), return_exceptions=True)
+        opened = [one for one in held if not isinstance(one, BaseException)]
+        await asyncio.gather(*(pool.release(one) for one in opened))
+        if len(opened) < number:
+            raise next(one for one in held if isinstance(one, BaseException))
 
     @asynccontextmanager
     async def transaction(self, role: Role) -> AsyncIterator[Connection]:

@@ -51,6 +51,11 @@ class Pages:
         self._environment.globals["offers"] = offers
         self._environment.globals.update(more)
 
+    def read_all(self) -> None:
+        """Read every template now and not when the first reader waits; takes 20 ms of each."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+
     def language(self, request: web.Request) -> Language:
         """What the reader asked for: `?lang=`, else the cookie, else Vietnamese."""
         asked, kept = request.query.get("lang", ""), request.cookies.get(self._cookie, "")

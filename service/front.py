@@ -84,6 +84,8 @@ class Front:
         self._secure = settings.url.startswith("https://")
         frame = _frame(settings, channels, simulated)
         pages, sms_number = frame.pages, frame.sms_number
+        if not settings.development:
+            pages.read_all()
         self._stops = (
             StopPages(frame.letters, database=core.database, seal=core.seal, pages=pages) if frame.letters else None
         )

@@ -25,6 +25,7 @@ from service.embedded import EmbeddedServers
 from service.servers import open_ladder, open_receipt_keys, open_seal, open_servers, open_timing
 from service.settings import Settings, SettingsError, faults, read
 from service.site import open_site
+from service.warming import warm
 from service.wiring import Core, open_core
 
 ROLES = {
@@ -110,6 +111,7 @@ async def _serve(settings: Settings, servers: EmbeddedServers, roles: tuple[str,
             await seed_demo(core, settings)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(beside("registry", _refresh(core)))
+            await warm(core, answers="web" in roles)
             url = await stack.enter_async_context(open_site(settings, core, roles, worker=worker))
             _settle_memory()
             print(f"Ready: {url}" if url else "Ready", flush=True)
