@@ -33,7 +33,9 @@ class Console:
                 for below, part in page.parts.items()
             ]
             found += [
-                web.post(page.url + below, self._guard.does(page, deed, rare=below in page.rare))
+                web.post(
+                    page.url + below, self._guard.does(page, deed, rare=below in page.rare, kept=below in page.kept)
+                )
                 for below, deed in page.does.items()
             ]
         return found

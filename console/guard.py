@@ -135,7 +135,7 @@ class Guard:
 
         return show
 
-    def does(self, page: Page, handler: Handler, *, rare: bool) -> Answering:
+    def does(self, page: Page, handler: Handler, *, rare: bool, kept: bool) -> Answering:
         """The handler of a POST of `page`."""
 
         async def do(request: web.Request) -> web.StreamResponse:
@@ -144,14 +144,19 @@ class Guard:
             if found is None:
                 await self._rescue(request)
             if refused is not None or not isinstance(found, Known):
-                return refused or _to(SIGN_IN, request, page.url)
+                return refused or _to(SIGN_IN, request, page.above(request.path))
             form = await read_form(request)
             self.check_form(request, form, self._means.sessions.form_token(found.session.token))
             visit = self._visit(request, found, page, form)
             if rare and not found.session.fresh:
                 await visit.keep_draft(request.path)
-                return _to(PROVE_AGAIN, request, page.url)
-            return await handler(visit)
+                return _to(PROVE_AGAIN, request, page.above(request.path))
+            response = await handler(visit)
+            if kept and response.status >= 400:
+                await visit.keep_draft(request.path)
+            elif kept:
+                await visit.drop_draft(request.path)
+            return response
 
         return do
 
@@ -171,7 +176,7 @@ class Guard:
     def _not_yet(self, request: web.Request, page: Page, found: Known | Session | None) -> web.StreamResponse | None:
         """Where to go first, if anywhere."""
         if found is None:
-            return _to(SIGN_IN, request, None if request.method in {"GET", "HEAD"} else page.url)
+            return _to(SIGN_IN, request, None if request.method in {"GET", "HEAD"} else page.above(request.path))
         if isinstance(found, Session):
             return _to(SECOND, request)
         at_own = request.path == OWN_ACCOUNT or request.path.startswith(OWN_ACCOUNT + "/")

@@ -18,6 +18,7 @@ from feedback_intake.templates import add_template
 from lookup.changes import Tenant
 from lookup.field_dictionary import TOTALS
 from lookup.quarantine import Unclear, keep
+from lookup.wording import day
 from notifications.apology_drafts import ApologyDrafts
 from service.demo import AGENCY, PROVINCE, SEED
 from service.wiring import Core
@@ -67,7 +68,9 @@ class DemoDesk:
         async with self._core.database.transaction(Role.CONSOLE) as connection:
             await connection.execute(SET_OFFICER, str(agency.agency_id), str(clerk), "")
             await self._count_days(connection, agency.agency_id, clerk)
-            await Drafts(self._core.seal).keep(connection, clerk, "/console/ghi-nhan", LETTER)
+            await Drafts(self._core.seal).keep(
+                connection, clerk, "/console/ghi-nhan", LETTER | {"received_on": day(utc_now())}
+            )
             for name, text in TEMPLATES:
                 await add_template(connection, agency.agency_id, name, text)
         late = await self._owe_apologies(agency.agency_id)
@@ -85,7 +88,7 @@ class DemoDesk:
         today = civil_day(utc_now())
         days = (today - timedelta(days=n) for n in range(1, 60))
         causes = [total.name for total in TOTALS if total.group == "causes" and total.name != "late_other"]
-        for day in [day for day in days if calendar.is_working_day(day)][:COUNTED_DAYS]:
+        for worked in [one for one in days if calendar.is_working_day(one)][:COUNTED_DAYS]:
             late = chance.choice((0, 0, 1, 1, 2, 3))
             counts = {
                 "received_in_person": chance.randrange(18, 40),
@@ -102,7 +105,7 @@ class DemoDesk:
             for _ in range(late):
                 cause = chance.choice(causes)
                 counts[cause] = counts.get(cause, 0) + 1
-            await DayTotals(self._core.seal).keep(connection, agency_id, day, counts, account_id=clerk)
+            await DayTotals(self._core.seal).keep(connection, agency_id, worked, counts, account_id=clerk)
 
     async def _owe_apologies(self, agency_id: int) -> list[str]:
         """The codes of the dossiers that are late."""

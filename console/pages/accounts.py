@@ -45,7 +45,9 @@ async def create(visit: Visit) -> web.Response:
     mistakes: dict[str, str] = {}
     role = form.get("role")
     agency = office_typed(visit, form.get("agency"), mistakes)
-    if agency is None or role not in set(OfficerRole):
+    if role not in set(OfficerRole):
+        mistakes["role"] = visit.say("missing")
+    if agency is None or mistakes:
         await visit.keep_draft(f"{_URL}/moi")
         return await _list_page(visit, typed=form.typed(), mistakes=mistakes, status=422)
     password = given()
@@ -102,10 +104,12 @@ async def give(visit: Visit) -> web.Response:
     role, begins = form.get("role"), typed_day(form.get("valid_from")) or _today(visit)
     ends = _ends(visit, mistakes)
     agency = office_typed(visit, form.get("agency"), mistakes)
+    if role not in set(OfficerRole):
+        mistakes["role"] = visit.say("missing")
     async with visit.acting("account.role.given", subject=str(account_id), role=role) as deed:
         await get_account(deed.connection, account_id)  # another office's is not found
         delegated_by = await _colleague(visit, deed.connection, mistakes)
-        if agency is not None and not mistakes and role in set(OfficerRole):
+        if agency is not None and not mistakes:
             deed.facts["agency"] = agency.code
             await give_role(
                 deed.connection,
@@ -235,6 +239,7 @@ async def _one_page(
         held = (await roles_held(connection, [account_id]))[account_id]
         sessions = await visit.means.sessions.list(connection, account_id)
         known = await sectors(connection)
+    place = f"{_URL}/{account_id}"
     return visit.render(
         "account.html",
         status=status,
@@ -246,7 +251,7 @@ async def _one_page(
         roles=_roles(visit),
         sectors=[("", visit.say("all")), *((sector, sector) for sector in known)],
         offices=offered(visit),
-        typed=typed or {},
+        typed=typed or {**await visit.draft(f"{place}/ten"), **await visit.draft(f"{place}/vai-tro")},
         mistakes=mistakes or {},
     )
 
@@ -269,6 +274,7 @@ PAGE = Page(
         "/{account}/dat-lai": reset,
         "/{account}/khoa": end,
     },
+    kept=frozenset({"/{account}/ten", "/{account}/vai-tro"}),
     rare=frozenset({"/moi", "/{account}/vai-tro", "/{account}/dat-lai"}),
     group=Group.ADMINISTRATION,
 )

@@ -25,7 +25,7 @@ async def confirm(visit: Visit) -> web.Response:
     form, number = visit.form, visit.form.number("apology") or 0
     day = typed_day(form.get("day")) if form.get("day") else None
     if form.get("day") and day is None:
-        return await _page(visit, number=number, mistake=visit.say("day.unreadable"), status=422)
+        return await _page(visit, number=number, mistake=visit.say("day.unreadable"), typed=form.typed(), status=422)
     try:
         async with visit.acting("apology.confirm", subject=str(number)) as deed:
             given = await visit.means.apologies.confirm(
@@ -46,7 +46,9 @@ async def refuse(visit: Visit) -> web.Response:
     """POST …/khong: no apology, for a reason that is kept."""
     number, reason = visit.form.number("apology") or 0, visit.form.get("reason")[:400]
     if not reason:
-        return await _page(visit, number=number, mistake=visit.say("apologies.say_why"), status=422)
+        return await _page(
+            visit, number=number, mistake=visit.say("apologies.say_why"), typed=visit.form.typed(), status=422
+        )
     try:
         async with visit.acting("apology.refuse", subject=str(number)) as deed:
             await visit.means.apologies.refuse(
@@ -70,6 +72,10 @@ async def _refused(visit: Visit, number: int, fault: ServiceError) -> web.Respon
     return await _page(visit, number=number, mistake=visit.say(words), typed=visit.form.typed(), status=422)
 
 
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
 def _actor(visit: Visit) -> str:
     return f"account {visit.officer.account_id}"
 
@@ -84,6 +90,7 @@ async def _page(
 ) -> web.Response:
     after = visit.number("sau") or 0
     waiting = await visit.means.apologies.waiting(tenant_of(visit), after=after, limit=_AT_ONCE)
+    typed = typed or await visit.draft(f"{_URL}/xac-nhan") or await visit.draft(f"{_URL}/khong")
     letters = {one.apology_id: visit.means.apologies.letter(one, visit.language) for one in waiting}
     onward = f"{_URL}?sau={waiting[-1].apology_id}" if len(waiting) == _AT_ONCE else ""
     return visit.render(
@@ -93,9 +100,9 @@ async def _page(
         letters=letters,
         offices={one.office: visit.means.registry.agency(one.office) for one in waiting},
         onward=onward,
-        number=number,
+        number=number or _number(typed.get("apology", "")),
         mistake=mistake,
-        typed=typed or {},
+        typed=typed,
     )
 
 
@@ -105,6 +112,7 @@ PAGE = Page(
     needs=Ability.APOLOGIES_CONFIRM,
     shows=show,
     does={"/xac-nhan": confirm, "/khong": refuse},
+    kept=frozenset({"/xac-nhan", "/khong"}),
     waits=waits,
     group=Group.WORK,
 )

@@ -95,7 +95,7 @@ async def _page(
         shipped=shipped if since == date.min else [],
         off=[day for day in days if day.weekday() < 5 and not calendar.is_working_day(day)],
         may=_may(visit),
-        typed=typed or {},
+        typed=typed or await visit.draft(f"{_URL}/sua"),
         mistakes=mistakes or {},
     )
 
@@ -106,5 +106,6 @@ PAGE = Page(
     needs=Ability.REFERENCE_VIEW,
     shows=show,
     does={"/sua": set_day, "/bo": drop_day},
+    kept=frozenset({"/sua"}),
     group=Group.REFERENCE,
 )

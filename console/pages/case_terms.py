@@ -58,7 +58,7 @@ async def _page(
         status=status,
         default=default,
         own=own,
-        typed=typed or {},
+        typed=typed or await visit.draft(URL),
         mistakes=mistakes or {},
         offered=offered(visit),
         office_of=visit.means.registry.agency,
@@ -73,4 +73,5 @@ PAGE = Page(
     shows=show,
     group=Group.REFERENCE,
     does={"": change, "/bo": drop},
+    kept=frozenset({""}),
 )

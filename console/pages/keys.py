@@ -63,7 +63,7 @@ async def _page(
         onward=f"{_URL}?tu={first + _AT_ONCE}" if len(keys) > first + _AT_ONCE else "",
         made=made,
         offices=offered(visit),
-        typed=typed or {},
+        typed=typed or ({} if made else await visit.draft(f"{_URL}/moi")),
         mistakes=mistakes or {},
     )
 
@@ -75,5 +75,6 @@ PAGE = Page(
     shows=show,
     does={"/moi": create, "/thu-hoi": revoke},
     rare=frozenset({"/moi"}),
+    kept=frozenset({"/moi"}),
     group=Group.ADMINISTRATION,
 )

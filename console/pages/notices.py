@@ -97,7 +97,7 @@ async def _page(
         usual=", ".join(visit.means.ladder.rungs),
         events=[(event.value, visit.say(f"event.{event}")) for event in EventKind],
         offices=offered(visit),
-        typed=typed or {},
+        typed=typed or {**await visit.draft(f"{_URL}/quy-tac"), **await visit.draft(f"{_URL}/bac-thang")},
         mistakes=mistakes or {},
     )
 
@@ -113,5 +113,6 @@ PAGE = Page(
         "/bac-thang": write_ladder,
         "/bac-thang/bo": take_ladder,
     },
+    kept=frozenset({"/quy-tac", "/bac-thang"}),
     group=Group.NOTICES,
 )

@@ -69,13 +69,14 @@ async def _page(
     if entry is None:
         raise NotFound("There is no such entry.")
     whats = [what for what in What if what is What.TEXT or entry.name]
+    only = {"what": whats[-1].value if len(whats) == 1 else ""}
     return visit.render(
         "published_one.html",
         status=422 if mistakes else 200,
         entry=entry,
         case=case,
         may_remove=may_remove(rights) and entry.question is not None,
-        typed=typed or {"what": whats[-1].value if len(whats) == 1 else ""},
+        typed=typed or await visit.draft(f"{URL}/{entry.n}/go") or only,
         mistakes=mistakes or {},
         whats=[(what.value, visit.say(f"published.what.{what}")) for what in whats],
         reasons=[(reason.value, visit.say(f"published.reason.{reason}")) for reason in RemovalReason],
@@ -91,4 +92,5 @@ PAGE = Page(
     group=Group.WORK,
     parts={"/{n}": one},
     does={"/{n}/go": remove},
+    kept=frozenset({"/{n}/go"}),
 )

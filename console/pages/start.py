@@ -27,7 +27,7 @@ def _unfinished(visit: Visit, drafts: Sequence[str]) -> Mapping[str, str]:
         if case and WORDS.has(visit.language, f"case.move.{move}"):
             found[f"{case}?viec={move}#viec"] = f"{words}: {visit.say(f'case.move.{move}')}"
         else:
-            found[page.url] = words
+            found[page.above(form)] = words
     return found
 
 
