@@ -1,5 +1,6 @@
 """Reading what a request carries, within limits."""
 
+import re
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -7,6 +8,13 @@ from aiohttp import web
 from domain.errors import Malformed, TooLarge
 
 SMALL = 4096  # bytes: a code, a proof, and the names around them
+# RFC 9110 7.2: a name or an address, and a port.
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?", re.ASCII)
+
+
+def is_host(value: str) -> bool:
+    """Whether a Host header says one: whoever reads another one out of it reads another request (RFC 9112 3.2)."""
+    return _HOST.fullmatch(value) is not None
 
 
 async def small_body(request: web.Request, most: int = SMALL) -> bytes:

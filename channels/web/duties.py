@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -20,9 +20,10 @@ from channels.web.access_log import AccessLog
 from channels.web.figures import Figure, Figures
 from channels.web.patience import Patience
 from channels.web.ready import ReadyResponse
-from domain.errors import TooMany
+from domain.errors import Malformed, TooMany
 from pages.headers import defaults
 from pages.problems import REQUEST_ID, Problem, problem_bytes, problem_json, problem_of
+from pages.requests import is_host
 from pages.visitors import Visitor, Visitors
 
 logger = structlog.get_logger(__name__)
@@ -118,6 +119,7 @@ class Duties:
         request_id = (parent and _trace(parent)) or self.next_id()
         request[REQUEST_ID] = request_id
         try:
+            _refuse_ambiguous(request)
             if wait := self.spend(route, visitor):
                 _refuse_for(wait)
             if request.method not in _SAFE:
@@ -297,6 +299,16 @@ def _trace(parent: str) -> bytes | None:
     """The id of the trace that the caller's request belongs to."""
     found = _TRACEPARENT.fullmatch(parent)
     return found[1].encode() if found else None
+
+
+def _refuse_ambiguous(request: web.Request) -> None:
+    """What aiohttp takes, and a proxy before us may have read otherwise (RFC 9112 3.2, 6.1), ends the connection."""
+    if not is_host(request.headers.get(hdrs.HOST, "")):
+        request.protocol.close()
+        raise Malformed("The Host header names no host.")
+    if request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers:
+        request.protocol.close()
+        raise Malformed("HTTP/1.0 knows no Transfer-Encoding.")
 
 
 def _refuse_for(wait: float) -> NoReturn:

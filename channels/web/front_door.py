@@ -18,6 +18,7 @@ import structlog
 
 from channels.web.patience import Held, Patience
 from database.supervision import place
+from pages.requests import is_host
 from pages.visitors import Visitor, Visitors
 
 _BEGINS = b"GET /api/v1/lookup/"
@@ -277,7 +278,7 @@ def _forwarded_in(head: bytes) -> tuple[str, ...] | None:
         if not colon or key not in _HARMLESS or key in seen or not _NAME.issuperset(name) or not _visible(value):
             return None
         seen[key] = value.strip()
-    if "host" not in seen or seen.get("connection", "keep-alive").lower() != "keep-alive":
+    if not is_host(seen.get("host", "?")) or seen.get("connection", "keep-alive").lower() != "keep-alive":
         return None
     return (seen[_FORWARDED],) if _FORWARDED in seen else ()
 
