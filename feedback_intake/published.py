@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -26,7 +27,9 @@ AT_ONCE = 500  # records read in one statement
 MOST_WORDS = 12  # that are searched
 AT_A_TIME = 1  # questions of one process: a flood of them must leave connections to who looks up a dossier
 PATIENCE = 2.0  # seconds a question waits for its turn
-WINDOW = 2_000  # of the newest entries are looked through one by one before the index of words is asked
+WINDOW = 1_000  # of the newest entries are looked through one by one before the index of words is asked
+SEARCHED_FOR = 0.1  # seconds; then what was found is shown, and the reader asked whether to go on
+BLOCKS = (14, 17)  # powers of two: how many entries stand in a block, as their words say (migration 0033)
 _ALWAYS = 1 << 62
 
 # Each (office, kind, on time or late) has its newest at hand in an index: of those the newest are taken.
@@ -37,14 +40,15 @@ NEWEST = """
                           ORDER BY x.n DESC LIMIT $5) e
      ORDER BY e.n DESC LIMIT $5"""
 NEWEST_OF = """
-    SELECT e.n FROM unnest($6::int[]) AS a (agency_id) CROSS JOIN unnest($1::text[]) AS k (kind)
+    SELECT e.n FROM agency_reach a CROSS JOIN unnest($1::text[]) AS k (kind)
      CROSS JOIN unnest($2::boolean[]) AS o (on_time)
      CROSS JOIN LATERAL (SELECT x.n FROM register_entry x
                           WHERE x.listed AND x.agency_id = a.agency_id AND x.kind = k.kind AND x.on_time = o.on_time
                             AND x.n < $3 AND x.n >= $4
                           ORDER BY x.n DESC LIMIT $5) e
-     ORDER BY e.n DESC LIMIT $5"""
-# A word that many entries have is soon found among the newest; one that few have, by the index.
+     WHERE a.scope_id = $6 ORDER BY e.n DESC LIMIT $5"""
+# A word that many entries have is soon found among the newest; one that few have, by the index, a block of entries
+# after the other: an index of words has no order, and would list half the register for words that are common.
 AMONG = """
     SELECT e.n FROM register_entry e
      WHERE e.n = ANY ($1::bigint[]) AND e.words @@ $2::text::tsquery ORDER BY e.n DESC LIMIT $3"""
@@ -68,10 +72,10 @@ LISTED = "SELECT n, published_at FROM register_entry WHERE listed AND n >= $1 AN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which entries. `agencies`: ids, None for all. `year` is that of publication. `before`: only older ones."""
+    """Which entries. `office`: with all below it, None for all. `year`: of publication. `before`: only older ones."""
 
     text: str = ""
-    agencies: frozenset[int] | None = None
+    office: int | None = None
     kind: FeedbackKind | None = None
     on_time: bool | None = None
     year: int | None = None
@@ -108,10 +112,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The newest entries that fit; `before` asks for those after them, None at the end."""
+    """The newest entries that fit; `before` asks for those after them, None at the end.
+
+    `unsearched`: the search was long and ended early; there may be more among those after `before`.
+    """
 
     entries: list[Published]
     before: int | None
+    unsearched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +143,12 @@ class Reading:
         most = min(most, MOST)
         async with self._connection() as connection:
             low, high = await _bounds(connection, wanted)
-            numbers = await self._numbers(connection, wanted, low, high, most + 1)
+            numbers, searched_to = await _numbers(connection, wanted, low, high, most + 1)
             rows = await connection.fetch(SHOWN, numbers[:most])
-        return Found(
-            entries=[_published(row) for row in rows], before=numbers[most - 1] if len(numbers) > most else None
-        )
+        entries = [_published(row) for row in rows]
+        if len(numbers) > most:
+            return Found(entries=entries, before=numbers[most - 1])
+        return Found(entries=entries, before=searched_to, unsearched=searched_to is not None)
 
     async def filed(self, asked: Asked, *, since: date, until: date) -> list[Published]:
         """Entries by the day they were filed, the newest first: as Open311 asks for them."""
@@ -197,19 +206,6 @@ class Reading:
         async with self._connection() as connection:
             return [(row["n"], row["published_at"]) for row in await connection.fetch(LISTED, first, end)]
 
-    async def _numbers(self, connection: Connection, wanted: Wanted, low: int, high: int, most: int) -> list[int]:
-        words = words_of(wanted.text)[:MOST_WORDS]
-        if not words:
-            return await _newest(connection, wanted, low, high, most) if not wanted.text.strip() else []
-        query = _query(words, wanted)
-        # The words of the query say the filters too, so the window need not: the newest of all are one short read.
-        window = await _newest(connection, Wanted(), low, high, WINDOW)
-        found = [row["n"] for row in await connection.fetch(AMONG, window, query, most)]
-        if len(found) < most and len(window) == WINDOW:
-            older = await connection.fetch(BY_WORDS, query, window[-1], low, most - len(found))
-            found += [row["n"] for row in older]
-        return found
-
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
@@ -238,13 +234,45 @@ async def _bounds(connection: Connection, wanted: Wanted) -> tuple[int, int]:
     return low, high
 
 
+async def _numbers(
+    connection: Connection, wanted: Wanted, low: int, high: int, most: int
+) -> tuple[list[int], int | None]:
+    """The newest that fit; and, where the search ended early, the number down to which it came."""
+    words = words_of(wanted.text)[:MOST_WORDS]
+    if not words:
+        return (await _newest(connection, wanted, low, high, most) if not wanted.text.strip() else []), None
+    query, until = _query(words, wanted), monotonic() + SEARCHED_FOR
+    # The words of the query say the filters too, so the window need not: the newest of all are one short read.
+    window = await _newest(connection, Wanted(), low, high, WINDOW)
+    found = [row["n"] for row in await connection.fetch(AMONG, window, query, most)]
+    if len(window) < WINDOW:
+        return found, None
+    high = window[-1]
+    while len(found) < most and high > low:
+        if monotonic() > until:
+            return found, high
+        size, block = _block_below(high)
+        older = await connection.fetch(BY_WORDS, f"{query} & 'b{size}:{block}'", high, low, most - len(found))
+        found += [row["n"] for row in older]
+        high = block << size
+    return found, None
+
+
+def _block_below(high: int) -> tuple[int, int]:
+    """The largest block that ends with the number before `high`, else the smallest that holds it: size and number."""
+    for size in reversed(BLOCKS):
+        if high % (1 << size) == 0:
+            return size, (high >> size) - 1
+    return BLOCKS[0], (high - 1) >> BLOCKS[0]
+
+
 async def _newest(connection: Connection, wanted: Wanted, low: int, high: int, most: int) -> list[int]:
     kinds = [wanted.kind] if wanted.kind else list(FeedbackKind)
     times = [True, False] if wanted.on_time is None else [wanted.on_time]
-    if wanted.agencies is None:
+    if wanted.office is None:
         rows = await connection.fetch(NEWEST, kinds, times, high, low, most)
     else:
-        rows = await connection.fetch(NEWEST_OF, kinds, times, high, low, most, sorted(wanted.agencies))
+        rows = await connection.fetch(NEWEST_OF, kinds, times, high, low, most, wanted.office)
     return [row["n"] for row in rows]
 
 
@@ -255,8 +283,8 @@ def _query(words: Sequence[str], wanted: Wanted) -> str:
         terms.append(f"'k:{wanted.kind}'")
     if wanted.on_time is not None:
         terms.append(f"'o:{int(wanted.on_time)}'")
-    if wanted.agencies is not None:
-        terms.append("(" + " | ".join(f"'a:{agency_id}'" for agency_id in sorted(wanted.agencies)) + ")")
+    if wanted.office is not None:
+        terms.append(f"'u:{wanted.office}'")
     return " & ".join(terms)
 
 

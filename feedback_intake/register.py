@@ -46,7 +46,7 @@ ENTER = """
                                 published_at, facts, facts_salt, question, question_salt, answer, answer_salt, name,
                                 name_salt, digests, words)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-            array_to_tsvector($20::text[]))"""
+            array_to_tsvector($20::text[] || register_places($4, $1)))"""
 EARLIER = "SELECT n FROM register_entry WHERE case_id = $1 AND replaced_by IS NULL ORDER BY n DESC LIMIT 1"
 REPLACE = "UPDATE register_entry SET replaced_by = $2 WHERE case_id = $1 AND replaced_by IS NULL AND n < $2"
 FIND = """
@@ -200,7 +200,6 @@ class Register:
             b"".join(bytes.fromhex(digests[part]) for part in PARTS),
             entry_words(
                 f"{shown.question} {shown.answer} {facts['agency_name']}",
-                agency_id=shown.agency_id,
                 kind=shown.kind,
                 on_time=shown.on_time,
             ),
@@ -294,9 +293,9 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(word[:LONGEST_WORD] for word in _WORD.findall(folded(text))))
 
 
-def entry_words(text: str, *, agency_id: int, kind: FeedbackKind, on_time: bool) -> list[str]:
-    """What an entry is found by: its words, and its filters as words nobody can type."""
-    return [*words_of(text), f"a:{agency_id}", f"k:{kind}", f"o:{int(on_time)}"]
+def entry_words(text: str, *, kind: FeedbackKind, on_time: bool) -> list[str]:
+    """What an entry is found by, besides its places (migration 0033): its words, and filters as words nobody types."""
+    return [*words_of(text), f"k:{kind}", f"o:{int(on_time)}"]
 
 
 def _refusal(

@@ -35,7 +35,8 @@ FILL = """
            json_build_object('agency', a.code, 'agency_name', a.name, 'reopened', 0, 'replaces', null)::text, '\\x00',
            left(t.said, length(t.said) / 2), '\\x00', right(t.said, length(t.said) / 2), '\\x00', '', '\\x00',
            decode(repeat('00', 128), 'hex'),
-           array_to_tsvector(t.words || ARRAY['a:' || t.agency_id, 'k:' || t.kind, 'o:' || t.on_time::int])
+           array_to_tsvector(t.words || register_places(t.agency_id, t.n)
+                             || ARRAY['k:' || t.kind, 'o:' || t.on_time::int])
       FROM texts t JOIN agency a ON a.id = t.agency_id"""
 CASE = """
     INSERT INTO feedback_case (state, holder_agency, parties, holder_due_on, answer_due_on)

@@ -31,7 +31,9 @@ def desk(database: Database, seal: Seal) -> CaseDesk:
     return CaseDesk(database=database, seal=seal)
 
 
-async def filed(desk: CaseDesk, may_publish: MayPublish = MayPublish.ANONYMOUS, text: str = TEXT) -> Filed:
+async def filed(
+    desk: CaseDesk, may_publish: MayPublish = MayPublish.ANONYMOUS, text: str = TEXT, phone: str = PHONE
+) -> Filed:
     feedback = Feedback(
         number=new_number(date(2026, 11, 20)),
         kind=FeedbackKind.FEEDBACK,
@@ -42,7 +44,7 @@ async def filed(desk: CaseDesk, may_publish: MayPublish = MayPublish.ANONYMOUS, 
         agency_id=await desk.agency(HERE),
     )
     async with desk.database.transaction(Role.WORKER) as connection:
-        return await desk.filing.file(connection, Contact(channel=ChannelName.SMS, address=PHONE), feedback)
+        return await desk.filing.file(connection, Contact(channel=ChannelName.SMS, address=phone), feedback)
 
 
 async def answered(desk: CaseDesk, case_id: int) -> int:

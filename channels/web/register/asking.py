@@ -61,7 +61,7 @@ class Asking:
         }
         wanted = Wanted(
             text=given["q"],
-            agencies=self.agencies_below(agency),
+            office=agency.agency_id if agency and agency.parent_id is not None else None,  # the root is all
             kind=kind,
             on_time=time,
             year=year,
@@ -69,12 +69,6 @@ class Asking:
         )
         missing = bool(given["agency"]) and agency is None
         return Asked(typed=typed, wanted=wanted, agency=agency, offices=offices, unknown_office=missing and not offices)
-
-    def agencies_below(self, agency: Agency | None) -> frozenset[int] | None:
-        """The ids of an office and all below it; None for all, which the root of the tree is too."""
-        if agency is None or agency.parent_id is None:
-            return None
-        return self._registry.reach(agency.agency_id) or frozenset({agency.agency_id})
 
     def office(self, code: str) -> Agency:
         """The office of a code. Raises `NotFound`."""

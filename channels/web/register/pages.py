@@ -58,6 +58,7 @@ class RegisterPages:
             asked=asked,
             typed=asked.typed,
             entries=[entry_view(entry, language) for entry in found.entries] if found else [],
+            unsearched=found is not None and found.unsearched,
             older=_address(PLACE, query | {"before": str(found.before)}) if found and found.before else None,
             first_page=asked.wanted.before is None,
             newest=_address(PLACE, query),

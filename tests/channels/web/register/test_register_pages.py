@@ -1,10 +1,16 @@
 """The register as people read it: found by words and filters, page by page, with its figures."""
 
-import pytest
+import json
 
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback_intake import published
 from feedback_intake.register import Register, RemovalReason, What
 from tests.channels.web.register.conftest import RegisterSite
-from tests.feedback_intake.desk import HERE
+from tests.feedback_intake.desk import ELSEWHERE, HERE
 from tests.feedback_intake.many_entries import fill
 from tests.feedback_intake.test_register import ANSWER, EDITED
 
@@ -83,6 +89,48 @@ async def test_a_common_and_a_rare_word_are_found_also_far_behind_the_newest(reg
     assert entries_in(await register.reads("/cong-khai?q=hiemco")) == [5017, 17]
     assert entries_in(await register.reads("/cong-khai?q=hiemco&before=5017")) == [17]
     assert entries_in(await register.reads("/cong-khai?q=hiemco&time=late")) == []
+
+
+async def test_a_long_search_ends_early_and_goes_on_where_it_ended(
+    register: RegisterSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(register.core.database.url, 5_100, length=20, offices=10)
+    monkeypatch.setattr(published, "SEARCHED_FOR", -1.0)
+    monkeypatch.setattr(published, "WINDOW", 50)
+    page = await register.reads("/cong-khai?q=hiemco")
+    assert entries_in(page) == []
+    assert "Còn câu trả lời cũ hơn chưa tìm đến." in page
+    assert "before=5051" in page
+    data = json.loads(await register.reads("/cong-khai.json?q=hiemco"))
+    assert (data["entries"], "before=5051" in data["next"]) == ([], True)
+    page = await register.reads("/cong-khai?q=hiemco&before=5051")
+    assert entries_in(page) == [5017]
+    assert "Tìm tiếp" in page
+
+
+async def test_a_province_has_the_entries_of_all_below_it_also_when_the_tree_changes(register: RegisterSite) -> None:
+    await register.publishes()
+    here, other = await register.desk.agency(HERE), await register.desk.agency(ELSEWHERE)
+    assert entries_in(await register.reads(f"/cong-khai?q=trễ+hẹn&agency={ELSEWHERE}")) == []
+    owner = await asyncpg.connect(register.core.database.url)
+    await owner.execute("INSERT INTO agency_reach (scope_id, agency_id) VALUES ($1, $2)", other, here)
+    assert entries_in(await register.reads(f"/cong-khai?q=trễ+hẹn&agency={ELSEWHERE}")) == [1]
+    assert entries_in(await register.reads(f"/cong-khai?agency={ELSEWHERE}")) == [1]
+    await owner.execute("DELETE FROM agency_reach WHERE scope_id = $1 AND agency_id = $2", other, here)
+    await owner.close()
+    assert entries_in(await register.reads(f"/cong-khai?q=trễ+hẹn&agency={ELSEWHERE}")) == []
+    for office in (HERE, "H05"):
+        assert entries_in(await register.reads(f"/cong-khai?q=trễ+hẹn&agency={office}")) == [1]
+
+
+@given(high=st.integers(1, 1 << 20))
+def test_blocks_follow_each_other_without_a_gap(high: int) -> None:
+    seen = 0
+    while high > 0:
+        size, block = published._block_below(high)
+        assert block << size < high <= (block + 1) << size
+        high, seen = block << size, seen + 1
+    assert seen <= 8 + 8
 
 
 @pytest.mark.parametrize("year", ["2019", "2098"])
