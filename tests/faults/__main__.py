@@ -44,6 +44,9 @@ class Proofs:
     mutants: tuple[str, ...]
 
 
+Figures = dict[str, float]  # of a proof's scale, by name
+
+STEP = 1.25
 LONGEST = {"slice": 240, "default": 900, "long": 4 * 3600}  # seconds for one proof
 
 PROOFS: dict[str, Proofs] = {
@@ -153,7 +156,9 @@ def main() -> None:
     )
     top.add_argument("--only", metavar="G01-G02,…", help=f"some of: {', '.join(PROOFS)}")
     top.add_argument("--mutants", action="store_true", help="run each proof with its guards taken away: it must fail")
-    top.add_argument("--one", nargs=4, help=argparse.SUPPRESS)  # proof, mutant, scale, owner: in its own process
+    top.add_argument("--with", dest="given", metavar="rate=300,…", help="figures of the proof's scale that are other")
+    top.add_argument("--highest", metavar="rate,…", help="raise these by a quarter until one proof is no longer kept")
+    top.add_argument("--one", nargs=5, help=argparse.SUPPRESS)  # proof, mutant, scale, other figures, owner
     given = top.parse_args()
     if given.one:
         print(json.dumps(asdict(asyncio.run(_one(*given.one)))))
@@ -162,10 +167,15 @@ def main() -> None:
     if None in names:
         top.error(f"--only takes some of: {', '.join(PROOFS)}")
     chosen: str = given.scale or "default"
+    others = _figures(top, given.given)
+    if given.highest:
+        for name in filter(None, names):
+            _highest(name, chosen, others, given.highest.split(","))
+        return
     wrong = 0
     for name in filter(None, names):
         for mutant in PROOFS[name].mutants if given.mutants else (NO_MUTANT,):
-            wrong += not _as_it_must_be(name, mutant, chosen)
+            wrong += not _as_it_must_be(name, mutant, chosen, others)
     print(f"{'all as it must be' if not wrong else f'{wrong} NOT as it must be'}")
     sys.exit(1 if wrong else 0)
 
@@ -175,14 +185,35 @@ def _proof_of(asked: str) -> str | None:
     return next((name for name in PROOFS if asked.strip() == name or asked.strip() in name.split("-")), None)
 
 
-def _as_it_must_be(name: str, mutant: str, scale: str) -> bool:
+def _figures(top: argparse.ArgumentParser, given: str | None) -> Figures:
+    """What `--with` says, e.g. rate=300,seconds=60."""
+    pairs = [pair.partition("=") for pair in given.split(",")] if given else []
+    try:
+        return {name.strip(): int(value) if value.strip().isdigit() else float(value) for name, _, value in pairs}
+    except ValueError:
+        top.error("--with is written like rate=300,seconds=60")
+
+
+def _highest(name: str, scale: str, others: Figures, raised: list[str]) -> None:
+    """Raise figures from where `others` or the scale has them until the proof is not kept, twice in a row."""
+    known = getattr(getattr(PROOFS[name], scale), "keywords", {})
+    if missing := [figure for figure in raised if figure not in known]:
+        sys.exit(f"{name} has no {', '.join(missing)}; it has {', '.join(known) or 'none'}.")
+    at = {figure: others.get(figure, known[figure]) for figure in raised}
+    kept = None
+    while _as_it_must_be(name, NO_MUTANT, scale, {**others, **at}):
+        kept, at = at, {figure: round(value * STEP) for figure, value in at.items()}
+    print(f"{name}: highest kept {kept or 'none'}, not kept {at}")
+
+
+def _as_it_must_be(name: str, mutant: str, scale: str, others: Figures) -> bool:
     """Run one proof and print its line; whether it kept its guarantee, or without a guard broke it."""
     began = time.monotonic()
     try:
-        evidence = _in_own_process(name, mutant, scale)
+        evidence = _in_own_process(name, mutant, scale, others)
         if mutant == NO_MUTANT and evidence.late and not evidence.violations:
             print(f"{evidence.line()}; once more, for the machine may be busy", flush=True)
-            evidence = _in_own_process(name, mutant, scale)
+            evidence = _in_own_process(name, mutant, scale, others)
     except ProofFailed as error:
         print(f"{name} {mutant}: {error}", flush=True)
         return False
@@ -196,16 +227,16 @@ class ProofFailed(Exception):
     """A proof came to no end of its own, so it shows nothing."""
 
 
-async def _one(name: str, mutant: str, scale: str, owner: str) -> Evidence:
+async def _one(name: str, mutant: str, scale: str, others: str, owner: str) -> Evidence:
     die_with(int(owner), SIGINT)
     MUTANTS[mutant]()
     proof: Proof = getattr(PROOFS[name], scale)
-    return await proof(mutant=mutant)
+    return await proof(mutant=mutant, **json.loads(others))
 
 
-def _in_own_process(name: str, mutant: str, scale: str) -> Evidence:
+def _in_own_process(name: str, mutant: str, scale: str, others: Figures) -> Evidence:
     """The evidence of one proof. Raises `ProofFailed`; nothing the proof started outlives it."""
-    command = [sys.executable, "-m", "tests.faults", "--one", name, mutant, scale, str(os.getpid())]
+    command = [sys.executable, "-m", "tests.faults", "--one", name, mutant, scale, json.dumps(others), str(os.getpid())]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as run:
         try:
             said, _ = run.communicate(timeout=LONGEST[scale])

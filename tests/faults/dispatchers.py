@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from signal import SIGCONT, SIGSTOP
 
@@ -174,8 +175,8 @@ async def replaced_in_use(*, rounds: int, rate: float, mutant: str = NO_MUTANT) 
         evidence.figures |= {"failed look-ups": len(reader.failed), "failed pushes": producer.retries}
         cut = sorted({said for said in (*reader.failed, *producer.failed) if not said.startswith(TOO_SLOW)})
         evidence.expect(not cut, f"calls failed: {cut}")
-        if slow := len(reader.failed) + producer.retries:
-            evidence.late.append(f"{slow} calls were answered too late or not for now")
+        if slow := Counter((*reader.failed, *producer.failed)):
+            evidence.late.append(f"calls were answered too late or not for now: {dict(slow)}")
         evidence.expect_within(DRAIN_SECONDS, slowest, "a process's last work")
         await everybody_told(rig, producer, evidence)
         twice = sum(n - 1 for n in rig.ledger.times_taken().values())

@@ -19,6 +19,7 @@ IN_FLIGHT_SECONDS = 1.0  # from a text's being taken to our having written it do
 PROVIDER_SECONDS = 0.01  # the provider's answer takes as long
 DRAIN_SECONDS = 150.0
 BACK_SECONDS = 30.0
+BEHIND_SECONDS = 20.0  # a killed process is back sooner
 MANY = 10_000  # sends of which a share can be told
 
 STORED = "SELECT event_id FROM dossier_event WHERE event_id = ANY ($1)"
@@ -61,9 +62,13 @@ async def killed_processes(
         async with asyncio.TaskGroup() as faults:
             faults.create_task(rig.kill_now_and_then(every, random.Random(1), done))
             faults.create_task(reader.read(done))
+            began = time.monotonic()
             await producer.events(codes, rate=rate, seconds=seconds)
+            behind = time.monotonic() - began - seconds
             done.set()
         await rig.answers()
+        evidence.figures |= {"events a second": rate, "look-ups a second": look_ups, "behind s": round(behind, 1)}
+        evidence.expect_within(BEHIND_SECONDS, behind, "the last events' being acknowledged after their time")
         evidence.figures |= {"look-ups": len(reader.seconds), "cut off": dict(Counter(reader.failed))}
         untrue = {said for said in reader.failed if said.isdigit()} - {"503"}
         evidence.expect(not untrue, f"look-ups of dossiers that exist were answered {untrue}")
