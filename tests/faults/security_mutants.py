@@ -17,7 +17,7 @@ from channels.agency_api import bodies
 from channels.web import front_door, patience
 from database import pool
 from domain.message import Incoming
-from feedback_intake import filing
+from feedback_intake import filing, published
 from lookup import cells
 from pages import problems, rendering, requests
 from service import keeping, persons
@@ -59,6 +59,17 @@ def filed_uncounted() -> None:
 
     assert "within_caps" in vars(filing)
     setattr(filing, "within_caps", within_caps)
+
+
+def a_block_left_out() -> None:
+    """Register: the search goes from one block to the next but one."""
+    below = published._block_below
+
+    def skipping(high: int) -> tuple[int, int]:
+        size, block = below(high)
+        return size, max(0, block - 1)
+
+    setattr(published, "_block_below", skipping)
 
 
 def words_in_the_log() -> None:
@@ -143,6 +154,7 @@ SECURITY_MUTANTS: dict[str, Callable[[], None]] = {
         cells_not_guarded,
         cells_guarded_at_the_beginning,
         filed_uncounted,
+        a_block_left_out,
         words_in_the_log,
         senders_in_redis,
         nobody_forgotten,

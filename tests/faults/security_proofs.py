@@ -7,6 +7,7 @@ from tests.faults.canaries import canaries, forgotten
 from tests.faults.evidence import Evidence
 from tests.faults.feedback_flood import complaints
 from tests.faults.pooled_tenants import shared_sessions
+from tests.faults.register_search import searched
 from tests.faults.slow_clients import flooded_with_connections, slow_clients
 from tests.faults.spreadsheets import no_formulas
 from tests.faults.strange_requests import malformed, oversize
@@ -19,6 +20,12 @@ SECURITY_PROOFS: dict[str, tuple[Proof, Proof, Proof, tuple[str, ...]]] = {
         partial(complaints, cases=1_000_000, people=50, seconds=60),
         partial(complaints, cases=1_000_000, people=50, seconds=600),
         ("filed_uncounted",),
+    ),
+    "register": (
+        partial(searched, entries=60_000, questions=120),
+        partial(searched, entries=1_000_000, questions=600),
+        partial(searched, entries=1_000_000, questions=5_000),
+        ("a_block_left_out",),
     ),
     "G52": (
         partial(shared_sessions, statements=8_000, seconds=4),
