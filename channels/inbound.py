@@ -14,6 +14,7 @@ from channels.conversation.engine import Conversation
 from channels.conversation.turn import (
     Act,
     ActOnNumber,
+    AllowPublishing,
     CompleteFeedback,
     ConfirmReply,
     FileFeedback,
@@ -297,6 +298,8 @@ class Inbox:
                 await self._acts.act(connection, number, done, words)
             case CompleteFeedback(number=number, name=name, postal_address=address):
                 await self._acts.complete(connection, number, name=name, postal_address=address)
+            case AllowPublishing(number=number, consent=consent):
+                await self._acts.may_publish(connection, number, consent)
             case RateHandling(rating=handling):
                 await self._ratings.rate_handling(connection, handling)
             case ConfirmReply(number=number):

@@ -170,7 +170,13 @@ class Cases:
         await self._log(connection, case, step, state, actor, holder)
         if MOVES[step.move].tells:
             told = Told(
-                move=step.move, why=step.why, reason=step.reason, answer=answer, holder=holder, by=case.holder_agency
+                move=step.move,
+                why=step.why,
+                reason=step.reason,
+                answer=answer,
+                holder=holder,
+                by=case.holder_agency,
+                named=step.move is MoveName.PUBLISH and step.publication.named,
             )
             await self._telling.tell(connection, case_id, told)
         if step.move is MoveName.PUBLISH:  # last: others who publish wait for it

@@ -18,9 +18,15 @@ SUGGEST = "UPDATE feedback_case SET content = $2 WHERE id = $1 AND content IS NU
 NUMBER_OF = """
     SELECT f.number FROM feedback_by_key k JOIN feedback f ON f.id = k.feedback_id WHERE k.token = $1"""
 _OWN = """
-    SELECT f.number, f.filed_at, f.text_sealed, c.state, c.content, c.holder_agency, c.answer_due_on,
-           (SELECT max(s.at) FROM feedback_step s WHERE s.case_id = c.id) AS moved_at
+    SELECT f.number, f.filed_at, f.text_sealed, c.content, c.holder_agency, c.answer_due_on,
+           CASE WHEN f.withdrawn_at IS NULL THEN c.state ELSE 'withdrawn' END AS state,
+           (SELECT max(s.at) FROM feedback_step s WHERE s.case_id = c.id) AS moved_at, said.reason, said.why_sealed,
+           (SELECT w.text_sealed FROM feedback_answer w WHERE w.case_id = c.id AND w.approved_at IS NOT NULL
+             ORDER BY w.approved_at DESC LIMIT 1) AS answer_sealed
       FROM feedback_by_key k JOIN feedback f ON f.id = k.feedback_id JOIN feedback_case c ON c.id = f.case_id
+      LEFT JOIN LATERAL (
+           SELECT s.reason, s.why_sealed FROM feedback_step s
+            WHERE s.case_id = c.id AND s.move IN ('ask', 'refuse') ORDER BY s.id DESC LIMIT 1) said ON true
      WHERE k.api_key_id = $1"""
 OWN = (
     _OWN
@@ -62,6 +68,9 @@ class OwnFeedback:
     holder_agency: int
     answer_due_on: date
     text: str = field(repr=False)
+    reason: str | None  # why it was refused
+    asked: str = field(repr=False)  # what its sender was asked or told last
+    answer: str = field(repr=False)  # the newest that was approved
 
 
 class FiledBySystems:
@@ -113,8 +122,15 @@ class FiledBySystems:
             content=Content(row["content"] or Content.OTHER),
             holder_agency=row["holder_agency"],
             answer_due_on=row["answer_due_on"],
-            text=self._seal.open(row["text_sealed"]) if row["text_sealed"] else "",  # '': its time was over
+            text=self._opened(row["text_sealed"]),
+            reason=row["reason"],
+            asked=self._opened(row["why_sealed"]),
+            answer=self._opened(row["answer_sealed"]),
         )
+
+    def _opened(self, sealed: bytes | None) -> str:
+        """Words as they were; '' once they are kept no longer."""
+        return self._seal.open(sealed) if sealed else ""
 
 
 async def published_numbers(connection: Connection, asked: Asked, *, since: date, until: date) -> list[int]:

@@ -5,7 +5,7 @@ neither the number, which opens the rest, nor the office nor a word of it (docs/
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from database.pool import Connection
@@ -29,7 +29,8 @@ LONGEST_SMS = (
 NEWS = frozenset({MoveName.ASK, MoveName.REFUSE, MoveName.APPROVE})
 
 SENDERS = """
-    SELECT number, coalesce(reply_channel, channel) AS channel, language, address_sealed, reply_proven FROM feedback
+    SELECT number, coalesce(reply_channel, channel) AS channel, language, address_sealed, reply_proven,
+           may_publish = 'named' AND name_sealed IS NOT NULL AS may_name FROM feedback
      WHERE case_id = $1 AND address_sealed IS NOT NULL AND withdrawn_at IS NULL ORDER BY id"""
 
 
@@ -51,6 +52,7 @@ class Told:
     why: str = field(default="", repr=False)
     reason: RefusalReason | None = None
     answer: str = field(default="", repr=False)
+    named: bool = False  # published with the names of those who allow it
 
 
 class Telling:
@@ -69,7 +71,8 @@ class Telling:
             proven = row["reply_proven"]
             if not proven and told.move not in NEWS:
                 continue
-            text = self.text(told, row["number"], channel, language) if proven else self.news(channel, language)
+            said = replace(told, named=told.named and row["may_name"])
+            text = self.text(said, row["number"], channel, language) if proven else self.news(channel, language)
             await self._outbox.queue(
                 connection,
                 Contact(channel=channel, address=self._seal.open(row["address_sealed"])),
@@ -94,6 +97,8 @@ class Telling:
             key += f".{told.reason}"
         if told.move is MoveName.APPROVE and sms and len(told.answer) > LONGEST_SMS:
             key += ".long"
+        if told.named:
+            key += ".named"
         said = WORDS.say(
             language,
             key,

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from channels.conversation.answers import WORDS, office_name
 from channels.conversation.choices import choice, yes_and_no
 from channels.conversation.feedback_numbers import WORDS as NUMBER_WORDS
-from channels.conversation.feedback_numbers import Budget
+from channels.conversation.feedback_numbers import Budget, number_and_words
 from channels.conversation.formal_words import formal_in
 from channels.conversation.replies import Replies
 from channels.conversation.subjects import Subject, named, subject_named, subjects_at_hand, words_beside_codes
@@ -196,7 +196,7 @@ class Complaining:
     def asked_details(self, said: Said, text: str) -> Turn | None:
         """The name, then the address, of who filed: one thing at a time. None when `text` is something else."""
         remembered, number = said.remembered, said.remembered.number
-        if number is None:
+        if number is None or number_and_words(text):
             return None
         if remembered.asked is Asked.NAME:
             if not _NAME.fullmatch(text.strip()):

@@ -16,6 +16,7 @@ from channels.conversation.replies import Replies
 from channels.conversation.turn import (
     Act,
     ActOnNumber,
+    AllowPublishing,
     Asked,
     ConfirmReply,
     RateHandling,
@@ -28,6 +29,7 @@ from domain.contact import ChannelName, Contact
 from domain.language import Language
 from domain.message import LONGEST_CHOICE, Choice
 from domain.vietnamese import folded
+from feedback_intake.filing import MayPublish
 from feedback_intake.filing_caps import TooManyFiled
 from feedback_intake.hearing import SenderAct
 from feedback_intake.moves import CaseState
@@ -51,6 +53,14 @@ _KINDS = {
     "kien nghi": SenderAct.PROPOSAL,
     "de xuat": SenderAct.PROPOSAL,
     "proposal": SenderAct.PROPOSAL,
+}
+_CONSENTS = {
+    "cong khai": MayPublish.ANONYMOUS,
+    "publish": MayPublish.ANONYMOUS,
+    "cong khai ten": MayPublish.NAMED,
+    "publish name": MayPublish.NAMED,
+    "khong cong khai": MayPublish.NO,
+    "do not publish": MayPublish.NO,
 }
 # What a picture that is not kept stands for, beside the number it was sent for.
 NOT_KEPT, NOT_KEPT_CARD = "ANH KHONG GIU", "ANH CAN CUOC KHONG GIU"
@@ -168,6 +178,8 @@ class ByNumber:
         number, plain = found.number, folded(words.strip(_EDGES))
         if key := _NOT_KEPT.get(plain):
             return self._say(said, key, self._remember(number, proven=True), number=number)
+        if consent := _CONSENTS.get(plain):
+            return await self._allow(said, number, consent, proven)
         score, reason = score_in(words)
         if score is not None and proven.may_rate and found.state is not CaseState.NEEDS_INFO:
             return self._rate(said, number, score, reason)
@@ -188,12 +200,29 @@ class ByNumber:
 
     async def _act(self, said: Said, number: str, act: SenderAct, words: str, *, key: str = "") -> Turn:
         remember = self._remember(number, proven=True)
-        try:
-            await self._budget.take(address=None, contacts=(), code=number)
-        except TooManyFiled:
+        if await self._is_too_much(number):
             return self._say(said, "number.too_many", remember)
         acts: tuple[Act, ...] = (ActOnNumber(number=number, act=act, words=words),)
         return self._say(said, key or f"number.done.{act}", remember, acts=acts, number=number)
+
+    async def _allow(self, said: Said, number: str, consent: MayPublish, proven: ProvenProgress) -> Turn:
+        """What may be published; a name that nobody knows is asked for first."""
+        if consent is MayPublish.NAMED and not proven.named:
+            return self._say(
+                said, "number.consent.nameless", self._remember(number, proven=True, asked=Asked.NAME), number=number
+            )
+        remember = self._remember(number, proven=True)
+        if await self._is_too_much(number):
+            return self._say(said, "number.too_many", remember)
+        acts: tuple[Act, ...] = (AllowPublishing(number=number, consent=consent),)
+        return self._say(said, f"number.consent.{consent}", remember, acts=acts, number=number)
+
+    async def _is_too_much(self, number: str) -> bool:
+        try:
+            await self._budget.take(address=None, contacts=(), code=number)
+        except TooManyFiled:
+            return True
+        return False
 
     def _rate(self, said: Said, number: str, score: int, reason: str) -> Turn:
         asks_why = score <= DISCONTENT and not reason
@@ -221,6 +250,8 @@ class ByNumber:
         office = self._office(found.holder_agency, language)
         if office and found.state not in _SETTLED:
             said_so_far.append(WORDS.say(language, "number.office", office=office))
+        if proven is not None and found.state is CaseState.CLOSED:
+            said_so_far.append(STATES.say(language, "state.closed.next"))
         hint = self._hint(found, language)
         if hint and not (said.manner.buttons and proven):
             said_so_far.append(hint)

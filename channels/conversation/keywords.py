@@ -5,7 +5,7 @@ The list is that of docs and receipts ('what citizens type'); everything that op
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from channels.conversation.typing_slips import one_slip_apart, telex
@@ -116,6 +116,7 @@ _FILLERS = frozenset(
     | {"nay", "ngay", "nhan", "nhe", "phone", "please", "so", "tat", "theo", "thoai", "thong", "bao", "tin", "toi"}
 )
 _TAKES_ANY_WORDS = frozenset({Verb.OPINION, Verb.FEEDBACK, Verb.PROPOSAL, Verb.RATE})
+_TOLD = frozenset({Verb.OPINION, Verb.FEEDBACK, Verb.PROPOSAL, Verb.FORMAL})
 _MOST_WORDS_OF_THANKS = 6
 _SHORTEST_FORGIVEN = 6  # letters of a keyword that may have a slip in it; a shorter one is too near to other words
 _EDGES = " \t\r\n.,;:!\"'()[]<>#*-–—“”…"
@@ -128,7 +129,9 @@ _MOST_WORDS_OF_YES = 3
 
 def understood(text: str) -> Typed:
     """What `text` (clean, NFC) asks for. Never raises."""
-    text = nfc(text).strip(_EDGES)
+    whole = nfc(text).rstrip()
+    ending = whole[len(whole.rstrip(_EDGES + "?")) :]  # how people end what they tell is theirs
+    text = whole.strip(_EDGES)
     if slash := _SLASH.match(text):
         command = slash["command"].lower()
         rest = text[slash.end() :].strip(_EDGES)
@@ -139,7 +142,8 @@ def understood(text: str) -> Typed:
         text = f"{_SLASH_WORDS.get(command, command)} {rest}".strip()
     if not text.strip("?") or not any(character.isalnum() for character in text):
         return Typed(verb=Verb.HELP, rest="")
-    return _spelled_right(text) or _with_a_slip(text) or Typed(verb=Verb.LOOK_UP, rest=text)
+    typed = _spelled_right(text) or _with_a_slip(text) or Typed(verb=Verb.LOOK_UP, rest=text)
+    return replace(typed, rest=f"{typed.rest}{ending}") if typed.verb in _TOLD and typed.rest else typed
 
 
 def yes_or_no(text: str) -> bool | None:

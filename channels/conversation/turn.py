@@ -9,7 +9,7 @@ from typing import Protocol
 from domain.contact import Contact
 from domain.language import Language
 from domain.message import Choice, IncomingKind
-from feedback_intake.filing import Feedback, FeedbackKind
+from feedback_intake.filing import Feedback, FeedbackKind, MayPublish
 from feedback_intake.hearing import SenderAct
 from feedback_intake.ratings import HandlingRating, Rating
 from lookup.disclosure import Answer
@@ -203,6 +203,14 @@ class CompleteFeedback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowPublishing:
+    """What of feedback may be published, from now on."""
+
+    number: str
+    consent: MayPublish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateHandling:
     """Keep this person's rating of how feedback was handled."""
 
@@ -227,6 +235,7 @@ Act = (
     | UnlinkPhone
     | ActOnNumber
     | CompleteFeedback
+    | AllowPublishing
     | RateHandling
     | ConfirmReply
 )

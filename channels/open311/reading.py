@@ -18,12 +18,14 @@ from feedback_intake.moves import OPEN, CaseState, Content
 from feedback_intake.numbers import number_in
 from feedback_intake.progress import Progress
 from feedback_intake.published import Published, Reading
-from feedback_intake.telling import WORDS
+from feedback_intake.telling import WORDS, refusal
+from lookup.wording import ended
 
 DAYS = 90  # asked for at once, and by default
 MOST = 1_000  # requests in one answer
 FURTHEST = 100_000  # requests that pages may skip
 _ENTRY = re.compile(r"[0-9]{1,15}", re.ASCII)
+_ANSWERED = frozenset({CaseState.ANSWERED, CaseState.PUBLISHED, CaseState.CLOSED})
 _STATUSES = {"open": tuple(OPEN), "closed": tuple(state for state in CaseState if state not in OPEN)}
 
 
@@ -119,7 +121,10 @@ class ServiceRequests:
             updated=own.moved_at,
             due=own.answer_due_on,
         )
-        return said | {"description": own.text, "agency_responsible": self._office(own.holder_agency, language)}
+        office = self._office(own.holder_agency, language)
+        if words := _told(own, office, language):
+            said["status_notes"] = f"{ended(str(said['status_notes']))} {words}"
+        return said | {"description": own.text, "agency_responsible": office}
 
     def _by_number(self, progress: Progress, language: Language) -> dict[str, object]:
         """What a number alone tells: how it stands, where, until when."""
@@ -133,6 +138,15 @@ class ServiceRequests:
             due=progress.answer_by,
         )
         return said | {"agency_responsible": self._office(progress.holder_agency, language)}
+
+
+def _told(own: OwnFeedback, office: str, language: Language) -> str:
+    """What its sender reads beside the state: the question, why it was not taken, the answer."""
+    if own.state is CaseState.NEEDS_INFO:
+        return own.asked
+    if own.state is CaseState.REFUSED:
+        return " ".join(refusal(own.reason, own.asked, own.number, office, language).split())
+    return own.answer if own.state in _ANSWERED else ""
 
 
 def _request(

@@ -190,6 +190,33 @@ async def test_a_code_or_more_words_are_no_name(line: Line, office: Office) -> N
     assert kept["name_sealed"] is None
 
 
+async def test_what_names_the_number_is_no_address(line: Line, office: Office) -> None:
+    await office.files()
+    await in_chat(line.inbox, f"PHAN ANH {CODE} {COMPLAINT}", "Nguyễn Văn An")
+    await all_handled(line.core, 2)
+    (kept,) = await rows(line.core, "feedback")
+    await in_chat(line.inbox, f"{kept['number']} RUT", start=2)
+    await all_handled(line.core, 3)
+    assert (await replies(line.core))[-1] == f"Đã rút {kept['number']}."
+    (kept,) = await rows(line.core, "feedback")
+    assert kept["postal_address_sealed"] is None
+
+
+async def test_who_filed_says_what_may_be_published(line: Line, citizen: Citizen) -> None:
+    number = await files(citizen, f"PHAN ANH {COMPLAINT}?!")
+    assert "chua biet ho ten" in await hears_after(citizen, f"{number} công khai tên")
+    assert "dia chi" in await hears_after(citizen, "Nguyễn Văn An")
+    for words, consent in (("CONG KHAI TEN", "named"), ("cong khai", "anonymous"), ("KHONG CONG KHAI.", "no")):
+        assert "cong khai" in await hears_after(citizen, f"{number} {words}")
+        (kept,) = await rows(line.core, "feedback")
+        assert kept["may_publish"] == consent
+    assert line.core.seal.open(kept["text_sealed"]) == f"{COMPLAINT}?!"  # as it was written, to its end
+    stranger = line.citizen(STRANGER)
+    assert "duoc cong khai" not in await hears_after(stranger, f"{number} CONG KHAI TEN")
+    (kept,) = await rows(line.core, "feedback")
+    assert kept["may_publish"] == "no"
+
+
 async def test_an_answer_in_a_chat_brings_buttons(line: Line, office: Office) -> None:
     await office.files()
     await in_chat(line.inbox, f"PHAN ANH {CODE} {COMPLAINT}")

@@ -8,6 +8,7 @@ from channels.conversation.engine import Conversation
 from channels.conversation.turn import (
     Act,
     ActOnNumber,
+    AllowPublishing,
     CompleteFeedback,
     ConfirmReply,
     FileFeedback,
@@ -132,7 +133,7 @@ def in_words(act: Act) -> str:
             about = rating.code or "the service"
             why = f": {rating.reason}" if rating.reason else ""
             return f"rate {about} {rating.score}{', proven' if rating.proven else ''}{why}"
-        case ActOnNumber() | CompleteFeedback() | RateHandling() | ConfirmReply():
+        case ActOnNumber() | CompleteFeedback() | AllowPublishing() | RateHandling() | ConfirmReply():
             return about_number(act)
         case LinkPhone(phone=phone):
             return f"link {phone}"
@@ -140,13 +141,15 @@ def in_words(act: Act) -> str:
             return "unlink the phone"
 
 
-def about_number(act: ActOnNumber | CompleteFeedback | RateHandling | ConfirmReply) -> str:
+def about_number(act: ActOnNumber | CompleteFeedback | AllowPublishing | RateHandling | ConfirmReply) -> str:
     """The same for what is done by the number of feedback."""
     match act:
         case ActOnNumber(number=number, act=done, words=words):
             return f"{done} {number}: {words}"
         case CompleteFeedback(number=number, name=name, postal_address=address):
             return f"complete {number}: {name}{address}"
+        case AllowPublishing(number=number, consent=consent):
+            return f"may publish {number}: {consent}"
         case RateHandling(rating=handling):
             return f"rate {handling.number} {handling.score}: {handling.reason}"
         case ConfirmReply(number=number):

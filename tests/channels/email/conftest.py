@@ -40,6 +40,7 @@ class Post:
     refuses: str = ""
     refuses_letter: str = ""
     goes_silent: bool = False
+    came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -62,6 +63,7 @@ class Post:
         assert isinstance(read, EmailMessage)
         self.letters.append(read)
         self.recipients += envelope.rcpt_tos
+        self.came.set()
         return "250 2.0.0 Queued"
 
 
