@@ -45,8 +45,8 @@ class Entering(Protocol):
     ) -> Entered:
         """Store `rows`. `notify`: their people are told, as of every change. Raises `Invalid` for the headers."""
 
-    async def slip(self, tenant: Tenant, code: str, language: Language) -> bytes:
-        """The receipt slip of a dossier of the tenant, as a PDF. Raises `NotFound`."""
+    async def slip(self, tenant: Tenant, code: str, language: Language, *, roll: bool) -> bytes:
+        """The receipt slip of a dossier of the tenant: a PDF of A5 or, a `roll`, 80 mm wide. Raises `NotFound`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

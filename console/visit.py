@@ -35,6 +35,13 @@ SET_OFFICER = """
            set_config('motma.account', $2, true), set_config('motma.confidential', $3, true)"""
 
 
+class Said(str):
+    """Words of the console. `code` names them in every language: of a mistake, what programs and help desks go by."""
+
+    __slots__ = ("code",)
+    code: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Deed:
     """An act under way. What is set here by the end of the block is what the record will say."""
@@ -91,8 +98,10 @@ class Visit:
         return agency_id in self.means.registry.reach(self.officer.agency_id)
 
     def say(self, key: str, /, **values: object) -> str:
-        """Words of the console in the officer's language."""
-        return WORDS.say(self.language, key, **values)
+        """Words of the console in the officer's language; a `Said`."""
+        said = Said(WORDS.say(self.language, key, **values))
+        said.code = key
+        return said
 
     def day(self, when: date | datetime) -> str:
         """A day as it is written."""

@@ -16,6 +16,7 @@ from service.demo_stories import STORIES, Story
 from service.feedback import FeedbackService
 from service.wiring import Core
 
+FORWARD_DAYS = 5  # an office's own clock, where nothing else was set
 ACCOUNTS = "SELECT email, id FROM account WHERE email = ANY ($1::text[])"
 # What happened today in the store happened in the days since it was filed: as far apart as the steps are many.
 FILED_EARLIER = "UPDATE feedback SET filed_at = filed_at - make_interval(days => $2) WHERE case_id = $1"
@@ -23,7 +24,7 @@ OPENED_EARLIER = """
     UPDATE feedback_case SET filed_at = filed_at - make_interval(days => $2),
                              held_since = held_since - make_interval(days => $2),
                              answered_at = answered_at - make_interval(days => $2 / 4),
-                             holder_due_on = holder_due_on - $2
+                             holder_due_on = $3
      WHERE id = $1"""
 DONE_EARLIER = """
     UPDATE feedback_step s SET at = s.at - make_interval(hours => (24 * $2 * o.ahead / (o.steps + 1))::int)
@@ -68,8 +69,12 @@ class DemoFeedback:
                 handler = self._officers[Who.HANDLER].account_id or 0
                 await self._feedback.cases.note(connection, filed.case_id, handler, story.note)
         async with self._core.database.transaction(Role.WORKER) as connection:
-            for earlier in (FILED_EARLIER, OPENED_EARLIER, DONE_EARLIER):
-                await connection.execute(earlier, filed.case_id, story.days_ago)
+            calendar = self._core.registry.calendar
+            begun = calendar.working_day_from(civil_day(utc_now()) - timedelta(days=story.days_ago))
+            holder_due_on = calendar.add_working_days(begun, FORWARD_DAYS)
+            await connection.execute(FILED_EARLIER, filed.case_id, story.days_ago)
+            await connection.execute(OPENED_EARLIER, filed.case_id, story.days_ago, holder_due_on)
+            await connection.execute(DONE_EARLIER, filed.case_id, story.days_ago)
             if story.score:
                 rating = HandlingRating(number=filed.number, score=story.score)
                 await self._feedback.ratings.rate_handling(connection, rating)

@@ -64,8 +64,8 @@ class DossierEntry:
             refused=tuple(sorted(refused, key=lambda row: row.place)),
         )
 
-    async def slip(self, tenant: Tenant, code: str, language: Language) -> bytes:
-        """A slip as a PDF. Raises `NotFound`."""
+    async def slip(self, tenant: Tenant, code: str, language: Language, *, roll: bool) -> bytes:
+        """A slip as a PDF, A5 or for printers of receipts. Raises `NotFound`."""
         (facts,) = await self._receipts.facts(tenant, [code])
         made = self._printing.slip(facts, Wanted(language=language), specimen=tenant.test)
-        return await asyncio.to_thread(printed, made, Format.PDF)
+        return await asyncio.to_thread(printed, made, Format.THERMAL if roll else Format.PDF)

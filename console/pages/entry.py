@@ -12,9 +12,10 @@ from console.visit import HOME, WORDS, Visit
 from domain.errors import Invalid, MalformedCode, NotFound
 from domain.status import Status
 from lookup.codes import canonical
-from lookup.field_dictionary import FIELDS
+from lookup.field_dictionary import FIELDS, FieldKind
 
 _URL = f"{HOME}/nhap-ho-so"
+_TIMES = frozenset(field.name for field in FIELDS if field.kind is FieldKind.TIME)
 _ONE, _PASTED = f"{_URL}/mot", f"{_URL}/dan"
 
 
@@ -72,20 +73,22 @@ async def enter_pasted(visit: Visit) -> web.Response:
 
 
 async def slip(visit: Visit) -> web.StreamResponse:
-    """GET …/phieu/{code}: the slip to print; it opens the dossier to whoever holds it."""
+    """GET …/phieu/{code}: the slip to print, an A5 page or with `kho=80` a roll; it opens the dossier to its holder."""
     try:
         code = canonical(visit.request.match_info["code"])
     except MalformedCode:
         raise NotFound("There is no such dossier.") from None
     await within_reach(visit, code)
     await visit.note("receipt.print", subject=code)
-    body = await visit.means.entering.slip(tenant_of(visit), code, visit.language)
+    body = await visit.means.entering.slip(tenant_of(visit), code, visit.language, roll=visit.asked("kho") == "80")
     headers = {"Content-Disposition": 'inline; filename="phieu.pdf"', "Cache-Control": "no-store"}
     return web.Response(body=body, content_type="application/pdf", headers=headers)
 
 
 def _why(visit: Visit, row: RefusedRow) -> str:
     """A sentence for a refused row, by the stable code of its refusal."""
+    if row.code == Invalid.code and row.field in _TIMES:
+        return visit.say("day.unreadable")
     key = f"entry.error.{row.code}"
     return visit.say(key if WORDS.has(visit.language, key) else "entry.error.other")
 

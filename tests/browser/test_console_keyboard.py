@@ -101,7 +101,7 @@ async def test_a_case_is_sorted_answered_and_approved(open_console: OpenPage, ho
     await handler.keyboard.type("Đã gọi bộ phận một cửa.")
     await handler.keyboard.press("Tab")
     await enter(handler)
-    await expect(handler.locator(".timeline").first).to_contain_text("Đã gọi bộ phận")
+    await expect(handler.locator("section[aria-labelledby=notes] .timeline")).to_contain_text("Đã gọi bộ phận")
     await opens_move(handler, "Trình câu trả lời")
     await by_tab(handler, "#f-answer")
     await handler.keyboard.type("Chúng tôi xin lỗi Ông/Bà. Kết quả có ngày mai.")

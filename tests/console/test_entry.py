@@ -1,5 +1,7 @@
 """An office without a system: dossiers typed one by one, pasted from a spreadsheet, slips printed."""
 
+import re
+
 from console.entering import USUAL, table_of, text_of
 from console.roles import OfficerRole
 from lookup.field_dictionary import FIELDS
@@ -59,14 +61,19 @@ async def test_a_dossier_is_typed_and_its_slip_printed(house: House) -> None:
     assert "H05.16-261120-0007" in (await clerk.get("/console/nhap-ho-so")).text  # kept as a draft
     wrong = await clerk.post("/console/nhap-ho-so/mot", {**ONE, "received_at": "hôm qua"})
     assert wrong.status == 422
+    assert 'data-code="day.unreadable">Không đọc được ngày này' in wrong.text
     stored = await clerk.post("/console/nhap-ho-so/mot", ONE)
     assert "Đã lưu hồ sơ" in stored.text
     assert "Trần Thị Bưởi" in (await clerk.get("/console/ho-so/H05.16-261120-0007")).text
     address = f"{clerk.url}/console/nhap-ho-so/phieu/H05.16-261120-0007"
-    async with clerk.http.get(address, headers={"User-Agent": clerk.name}) as response:
-        assert response.status == 200
-        assert response.headers["Cache-Control"] == "no-store"
-        assert (await response.read()).startswith(b"%PDF")
+    widths = {"": "419", "?kho=80": "226"}  # points: A5, and the paper of printers of receipts
+    for paper, width in widths.items():
+        async with clerk.http.get(address + paper, headers={"User-Agent": clerk.name}) as response:
+            assert response.status == 200
+            assert response.headers["Cache-Control"] == "no-store"
+            slip = await response.read()
+        assert slip.startswith(b"%PDF")
+        assert re.search(rb"/MediaBox \[ ?0 0 " + width.encode(), slip), paper
     assert (await clerk.get("/console/nhap-ho-so/phieu/H05.16-261120-9999")).status == 404
 
 
