@@ -41,6 +41,12 @@ class Said(str):
     __slots__ = ("code",)
     code: str
 
+    def __new__(cls, words: str, *, code: str) -> "Said":
+        """`words` named `code`."""
+        said = super().__new__(cls, words)
+        said.code = code
+        return said
+
 
 @dataclass(slots=True, kw_only=True)
 class Deed:
@@ -99,9 +105,7 @@ class Visit:
 
     def say(self, key: str, /, **values: object) -> str:
         """Words of the console in the officer's language; a `Said`."""
-        said = Said(WORDS.say(self.language, key, **values))
-        said.code = key
-        return said
+        return Said(WORDS.say(self.language, key, **values), code=key)
 
     def day(self, when: date | datetime) -> str:
         """A day as it is written."""

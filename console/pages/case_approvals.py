@@ -4,6 +4,7 @@ from aiohttp import web
 
 from console.feedback import Rights, opened, reader_of
 from console.page import Group, Page
+from console.pages.correction import why_not
 from console.roles import Ability
 from console.visit import HOME, Visit
 from database.pool import Connection
@@ -122,18 +123,17 @@ async def _preview(
         case=file.case,
         shown=shown,
         typed={"question": shown.question, "answer": shown.answer, "named": typed.get("named", "")} if shown else typed,
+        url=_publish_path(visit),
+        corrects=None,
+        mistakes={},
         conflict=isinstance(fault, ChangedMeanwhile),
-        refused=_why_not(visit, refused if refused is not None else fault),
+        refused=_refusal(visit, refused if refused is not None else fault),
         office_of=visit.means.registry.agency,
     )
 
 
-def _why_not(visit: Visit, fault: Exception | None) -> str:
-    """Why it cannot be published so, in the officer's words."""
-    if fault is None or isinstance(fault, ChangedMeanwhile):
-        return ""
-    field = getattr(fault, "field", None)
-    return visit.say(f"case.publish.refused.{field if field in {'question', 'answer', 'named', 'move'} else 'move'}")
+def _refusal(visit: Visit, fault: Exception | None) -> str:
+    return "" if fault is None or isinstance(fault, ChangedMeanwhile) else why_not(visit, fault)
 
 
 async def _to_publish(visit: Visit, connection: Connection) -> tuple[CaseFile, Rights]:

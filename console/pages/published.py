@@ -6,6 +6,7 @@ from aiohttp import web
 
 from console.feedback import files_of
 from console.page import Group, Page
+from console.pages import correction
 from console.publications import case_of, may_remove
 from console.roles import Ability
 from console.visit import HOME, Visit
@@ -76,6 +77,7 @@ async def _page(
         entry=entry,
         case=case,
         may_remove=may_remove(rights) and entry.question is not None,
+        may_correct=may_remove(rights) and entry.question is not None and entry.replaced_by is None,
         typed=typed or await visit.draft(f"{URL}/{entry.n}/go") or only,
         mistakes=mistakes or {},
         whats=[(what.value, visit.say(f"published.what.{what}")) for what in whats],
@@ -90,7 +92,7 @@ PAGE = Page(
     needs=Ability.FEEDBACK_APPROVE,
     shows=show,
     group=Group.WORK,
-    parts={"/{n}": one},
-    does={"/{n}/go": remove},
+    parts={"/{n}": one, "/{n}/sua": correction.show},
+    does={"/{n}/go": remove, "/{n}/sua": correction.correct},
     kept=frozenset({"/{n}/go"}),
 )

@@ -8,7 +8,7 @@ from console.notice_settings import OfficeWords, version_of, words_of
 from console.offices import offered, office_typed
 from console.page import Group, Page
 from console.roles import Ability
-from console.visit import HOME, Visit
+from console.visit import HOME, Said, Visit
 from domain.language import Language
 from notifications.kinds import EventKind
 from notifications.wordings import PARTS, Form, Preview, UnfitWords, preview, write_words
@@ -46,7 +46,7 @@ async def save(visit: Visit) -> web.Response:
     try:
         shown = preview(form.get("words"), Form(kind), Language(language), price=visit.means.segment_price)
     except UnfitWords as fault:
-        mistakes["words"] = fault.told(visit.language)
+        mistakes["words"] = Said(fault.told(visit.language), code="wordings.unfit")
     if agency is None or mistakes:
         await visit.keep_draft(f"{_URL}/luu")
         return await _page(visit, typed=form.typed(), mistakes=mistakes, status=422)

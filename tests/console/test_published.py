@@ -1,5 +1,7 @@
 """What was published and is taken out again: by whom, out of which lists, and that the chain still holds."""
 
+import re
+
 from console.roles import OfficerRole
 from database.pool import Role
 from feedback_intake.cases import Step
@@ -8,7 +10,7 @@ from feedback_intake.filing import MayPublish
 from feedback_intake.moves import MoveName, Who
 from feedback_intake.published import Reading, Wanted
 from feedback_intake.register import Publication
-from tests.console.cases import APPROVER, HANDLER, HEAD, Counter
+from tests.console.cases import APPROVER, CLERK, HANDLER, HEAD, Counter
 from tests.feedback_intake.desk import ELSEWHERE
 
 EDITED = "Một công dân phản ánh hồ sơ trễ hẹn ba lần."
@@ -95,3 +97,37 @@ async def test_who_may_not_publish_takes_nothing_out(counter: Counter) -> None:
     for odd in ("x", "0", "9" * 18, "9" * 40):
         assert (await above.get(f"/console/da-cong-khai/{odd}")).status == 404
     assert (await verdict(counter)).removals == 0
+
+
+async def test_a_mistake_in_what_is_published_is_put_right_and_both_stand_in_the_chain(counter: Counter) -> None:
+    case_id = await published(counter)
+    approver = await counter.officer("chi", APPROVER)
+    place = "/console/da-cong-khai/1/sua"
+    assert f'href="{place}"' in (await approver.get("/console/da-cong-khai/1")).html
+    begun = await approver.get(place)
+    assert f">{EDITED}</textarea>" in begun.text
+    answer = re.search(r'name="answer"[^>]*>([^<]*)</textarea>', begun.text)
+    assert answer
+    same = await approver.post(place, question=EDITED, answer=answer[1], reason="mistake")
+    assert (same.status, "Nội dung chưa có gì thay đổi." in same.text) == (422, True)
+    unsaid = await approver.post(place, question="Hồ sơ trễ hẹn hai lần.", answer=answer[1])
+    assert (unsaid.status, "Xin chọn lý do." in unsaid.text) == (422, True)
+    assert ">Hồ sơ trễ hẹn hai lần.</textarea>" in (await approver.get(place)).text, "what was typed waits"
+    done = await approver.post(place, question="Hồ sơ trễ hẹn hai lần.", answer=answer[1], reason="mistake")
+    assert "Đã công khai bản sửa." in done.text
+    entries = (await Reading(counter.house.core.database).newest()).entries
+    assert [(entry.n, entry.question) for entry in entries] == [(2, "Hồ sơ trễ hẹn hai lần.")]
+    found = await verdict(counter)
+    assert (found.entries, found.faults) == (2, ())
+    assert (await approver.get(place)).status == 404, "a newer one stands in its place"
+    assert "Đã sửa nội dung công khai" in (await approver.get(f"/console/phan-anh/{case_id}")).text
+
+
+async def test_who_may_not_publish_corrects_nothing(counter: Counter) -> None:
+    await published(counter)
+    for name, role in (("an", CLERK), ("binh", HANDLER)):
+        officer = await counter.officer(name, role)
+        assert (await officer.get("/console/da-cong-khai/1/sua")).status == 404
+        refused = await officer.post("/console/da-cong-khai/1/sua", question="x", answer="y", reason="mistake")
+        assert refused.status in {403, 404}
+    assert (await Reading(counter.house.core.database).newest()).entries[0].question == EDITED
