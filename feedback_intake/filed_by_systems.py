@@ -19,18 +19,19 @@ NUMBER_OF = """
     SELECT f.number FROM feedback_by_key k JOIN feedback f ON f.id = k.feedback_id WHERE k.token = $1"""
 _OWN = """
     SELECT f.number, f.filed_at, f.text_sealed, c.content, c.holder_agency, c.answer_due_on,
-           CASE WHEN f.withdrawn_at IS NULL THEN c.state ELSE 'withdrawn' END AS state,
+           stands.state,
            (SELECT max(s.at) FROM feedback_step s WHERE s.case_id = c.id) AS moved_at, said.reason, said.why_sealed,
            (SELECT w.text_sealed FROM feedback_answer w WHERE w.case_id = c.id AND w.approved_at IS NOT NULL
              ORDER BY w.approved_at DESC LIMIT 1) AS answer_sealed
       FROM feedback_by_key k JOIN feedback f ON f.id = k.feedback_id JOIN feedback_case c ON c.id = f.case_id
+     CROSS JOIN LATERAL (SELECT CASE WHEN f.withdrawn_at IS NULL THEN c.state ELSE 'withdrawn' END AS state) stands
       LEFT JOIN LATERAL (
            SELECT s.reason, s.why_sealed FROM feedback_step s
             WHERE s.case_id = c.id AND s.move IN ('ask', 'refuse') ORDER BY s.id DESC LIMIT 1) said ON true
      WHERE k.api_key_id = $1"""
 OWN = (
     _OWN
-    + """ AND f.filed_at >= $2 AND f.filed_at < $3 AND c.state = ANY ($4::text[])
+    + """ AND f.filed_at >= $2 AND f.filed_at < $3 AND stands.state = ANY ($4::text[])
        AND coalesce(c.content, 'other') = ANY ($5::text[])
        AND ($6::int[] IS NULL OR c.holder_agency = ANY ($6::int[]))
      ORDER BY k.feedback_id DESC LIMIT $7 OFFSET $8"""
