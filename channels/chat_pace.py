@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -39,8 +39,13 @@ class ChatPace:
         self._chats: dict[str, _Chat] = {}
 
     @asynccontextmanager
-    async def turn(self, chat: str) -> AsyncIterator[None]:
+    async def turn(
+        self, chat: str, first: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    ) -> AsyncIterator[None]:
         """Wait for the chat's turn and hold it while inside.
+
+        `first` is entered before the turn is counted among all processes, for that counts from now and not from when
+        something else has been waited for.
 
         Raises `NotItsTurn` when somebody waits for it already, or it is further off than `MOST_WAIT`. Each message put
         back is told a time of its own, so that they do not all come back at once.
@@ -61,11 +66,12 @@ class ChatPace:
             if pause > MOST_WAIT:
                 raise self._put_back(state)
             await asyncio.sleep(max(0.0, pause))
-            await self._turn_among_all(chat, state)
-            try:
-                yield
-            finally:
-                state.free = max(state.free, time.monotonic() + self._spacing)
+            async with first():
+                await self._turn_among_all(chat, state)
+                try:
+                    yield
+                finally:
+                    state.free = max(state.free, time.monotonic() + self._spacing)
         finally:
             state.turn.release()
 

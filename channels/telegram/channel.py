@@ -238,7 +238,7 @@ class TelegramChannel:
         if buttons is not None:
             parameters["reply_markup"] = buttons.to_dict()
         try:
-            async with self._pace.turn(chat), self._turn_of_bot():
+            async with self._pace.turn(chat, self._turn_of_bot):
                 sent = await self._api.call("sendMessage", **parameters)
         except TryLater as error:
             if error.after is not None and isinstance(error, Flooded):

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -121,3 +123,24 @@ async def test_nobody_is_put_off_for_ever_by_those_who_come_back() -> None:
         waits.cancel()
     assert told[:3] == pytest.approx([1, 2, 3], abs=0.1)
     assert max(told) <= FURTHEST + 0.1
+
+
+async def test_what_is_waited_for_besides_does_not_use_up_the_turn_among_all_processes(
+    redis_url: str, seal: Seal
+) -> None:
+    async with open_redis(redis_url) as redis:
+        one, other = (ChatPace(0.5, Limits(redis, seal)) for _ in range(2))
+        written: list[float] = []
+
+        @asynccontextmanager
+        async def a_while() -> AsyncIterator[None]:
+            await asyncio.sleep(0.4)
+            yield
+
+        async with one.turn("5", a_while):
+            written.append(time.monotonic())
+        await asyncio.sleep(0.2)
+        with pytest.raises(NotItsTurn):
+            async with other.turn("5"):
+                written.append(time.monotonic())
+        assert len(written) == 1
