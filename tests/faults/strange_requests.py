@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.channels.web.framing import AMBIGUOUS
 from tests.faults.evidence import Evidence
 from tests.faults.load import Producer
+from tests.faults.proxy import open_proxy
 from tests.faults.rig import NO_MUTANT, Rig, open_rig
 
 LINES = 48
@@ -114,6 +116,12 @@ BODIES = (
     b"GET / HTTP/1.1\r\nHost: smuggled\r\n\r\n",
     b"\x00" * 2_000,
 )
+# What somebody else asks right after, and what only that is answered with.
+HONEST = (
+    ("/api/v1/lookup/H05.16-261102-999999", 404, '"not_found"'),
+    ("/robots.txt", 200, "Sitemap"),
+    ("/cong-khai/kiem-chung", 200, "verify"),
+)
 ANSWER = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 EVENTS = b"/api/v1/events"
 # Route, type, whether with a key, the most that is documented. GeoReport, by which Open311 goes, has no 413.
@@ -130,7 +138,8 @@ LIMITS = (
 async def malformed(*, requests: int, mutant: str = NO_MUTANT) -> Evidence:
     """So many requests of a grammar of mistakes, bytes changed at random besides: no 5xx, no restart.
 
-    Mutant: `faults_of_payloads_ours`.
+    Then requests that can be read in two ways, through a proxy: never more is heard than it passes on. Mutant:
+    `faults_of_payloads_ours`.
     """
     evidence = Evidence(guarantee="G62")
     async with open_rig(webs=1, dispatchers=0, mutant=mutant) as rig:
@@ -157,7 +166,43 @@ async def malformed(*, requests: int, mutant: str = NO_MUTANT) -> Evidence:
         evidence.expect("fault" not in _faults(rig), f"faults in the log: {_faults(rig)[:300]}")
         evidence.need(answers["400"] > requests / 20, "hardly anything was malformed")
         evidence.need(answers["200"] > requests / 1_000, "everything was refused: nothing reached the pages")
+        await _behind_a_proxy(rig, evidence)
     return evidence
+
+
+async def _behind_a_proxy(rig: Rig, evidence: Evidence) -> None:
+    """We hear no more requests than the proxy passes on, and whoever comes next on its line gets their own answer."""
+    async with open_proxy(rig.directory, rig.port) as proxy:
+        before, pairs = _heard(rig), 0
+        for port in proxy.ports:
+            for one in AMBIGUOUS:
+                await _ask(port, one.sent)
+                pairs += 1
+                for path, status, words in HONEST:
+                    async with rig.http.get(f"http://127.0.0.1:{port}{path}") as response:
+                        own = response.status == status and words in await response.text()
+                    evidence.expect(own, f"after {one.name} {path} is answered {response.status}")
+        heard = await _heard_at_last(rig, before + pairs * len(HONEST)) - before
+        passed_on = proxy.passed_on()
+        evidence.figures |= {"pairs behind nginx": pairs, "passed on": passed_on, "heard": heard}
+        evidence.expect(heard <= passed_on, f"{heard - passed_on} requests more were heard than the proxy passed on")
+        evidence.need(passed_on > pairs * len(HONEST), "the proxy passed on nothing strange")
+
+
+def _heard(rig: Rig) -> int:
+    """How many requests the log speaks of."""
+    return (rig.directory / "web-0.log").read_bytes().count(b'"event":"request"')
+
+
+async def _heard_at_last(rig: Rig, least: int) -> int:
+    """The same once nothing more is written."""
+    count = _heard(rig)
+    async with asyncio.timeout(10):
+        while True:
+            await asyncio.sleep(0.5)
+            if (now := _heard(rig)) == count and now >= least:
+                return now
+            count = now
 
 
 def _faults(rig: Rig) -> str:
