@@ -23,7 +23,7 @@ FILED_EARLIER = "UPDATE feedback SET filed_at = filed_at - make_interval(days =>
 OPENED_EARLIER = """
     UPDATE feedback_case SET filed_at = filed_at - make_interval(days => $2),
                              held_since = held_since - make_interval(days => $2),
-                             answered_at = answered_at - make_interval(days => $2 / 4),
+                             answered_at = (SELECT max(at) FROM feedback_step WHERE case_id = $1 AND move = 'approve'),
                              holder_due_on = $3
      WHERE id = $1"""
 DONE_EARLIER = """
@@ -31,6 +31,13 @@ DONE_EARLIER = """
       FROM (SELECT id, count(*) OVER () AS steps, row_number() OVER (ORDER BY id DESC) AS ahead
               FROM feedback_step WHERE case_id = $1) o
      WHERE s.id = o.id"""
+
+WRITTEN_EARLIER = """
+    UPDATE feedback_answer a SET written_at = s.submitted, approved_at = s.approved
+      FROM (SELECT max(at) FILTER (WHERE move = 'submit') AS submitted,
+                   max(at) FILTER (WHERE move = 'approve') AS approved
+              FROM feedback_step WHERE case_id = $1) s
+     WHERE a.case_id = $1"""
 
 
 class DemoFeedback:
@@ -61,20 +68,18 @@ class DemoFeedback:
 
     async def _tell(self, story: Story) -> None:
         filed = await self._file(story)
-        for who, step in story.way:
+        published = [turn for turn in story.way if turn[1].move is MoveName.PUBLISH]
+        for who, step in story.way[: len(story.way) - len(published)]:
             await self._move(filed, who, step)
         if story.note:
             async with self._core.database.transaction(Role.CONSOLE) as connection:
                 await self._see(connection, AGENCY)
                 handler = self._officers[Who.HANDLER].account_id or 0
                 await self._feedback.cases.note(connection, filed.case_id, handler, story.note)
+        await self._date_back(filed, story.days_ago)
+        for who, step in published:  # the register has its own time
+            await self._move(filed, who, step)
         async with self._core.database.transaction(Role.WORKER) as connection:
-            calendar = self._core.registry.calendar
-            begun = calendar.working_day_from(civil_day(utc_now()) - timedelta(days=story.days_ago))
-            holder_due_on = calendar.add_working_days(begun, FORWARD_DAYS)
-            await connection.execute(FILED_EARLIER, filed.case_id, story.days_ago)
-            await connection.execute(OPENED_EARLIER, filed.case_id, story.days_ago, holder_due_on)
-            await connection.execute(DONE_EARLIER, filed.case_id, story.days_ago)
             if story.score:
                 rating = HandlingRating(number=filed.number, score=story.score)
                 await self._feedback.ratings.rate_handling(connection, rating)
@@ -87,6 +92,17 @@ class DemoFeedback:
                 await self._feedback.ratings.rate_control(
                     connection, filed.case_id, self._controller, story.control, reason="Đã xem hồ sơ.", replaces=None
                 )
+
+    async def _date_back(self, filed: Filed, days: int) -> None:
+        calendar = self._core.registry.calendar
+        begun = calendar.working_day_from(civil_day(utc_now()) - timedelta(days=days))
+        async with self._core.database.transaction(Role.WORKER) as connection:
+            await connection.execute(FILED_EARLIER, filed.case_id, days)
+            await connection.execute(DONE_EARLIER, filed.case_id, days)
+            await connection.execute(WRITTEN_EARLIER, filed.case_id)
+            await connection.execute(
+                OPENED_EARLIER, filed.case_id, days, calendar.add_working_days(begun, FORWARD_DAYS)
+            )
 
     async def _file(self, story: Story) -> Filed:
         received = civil_day(utc_now()) - timedelta(days=story.days_ago)
@@ -123,4 +139,4 @@ class DemoFeedback:
         await connection.execute(SET_TENANT, str(self._offices[code]), "off")
 
 
-STATEMENTS = (ACCOUNTS, FILED_EARLIER, OPENED_EARLIER, DONE_EARLIER)
+STATEMENTS = (ACCOUNTS, FILED_EARLIER, OPENED_EARLIER, DONE_EARLIER, WRITTEN_EARLIER)
