@@ -107,6 +107,10 @@ class Visit:
         """Words of the console in the officer's language; a `Said`."""
         return Said(WORDS.say(self.language, key, **values), code=key)
 
+    def say_n(self, key: str, n: int) -> str:
+        """The same in the plural form that `n` takes."""
+        return WORDS.say_n(self.language, key, n)
+
     def day(self, when: date | datetime) -> str:
         """A day as it is written."""
         return day(when)

@@ -4,6 +4,7 @@ import re
 
 from console.roles import OfficerRole
 from database.pool import Role
+from domain.civil_time import civil_day, utc_now
 from tests.console.cases import APPROVER, CLERK, HANDLER, HEAD, Counter, case, send
 from tests.console.officers import Browser
 from tests.feedback_intake.desk import ELSEWHERE, TEXT
@@ -270,3 +271,19 @@ async def test_lists_are_narrowed(counter: Counter) -> None:
         assert (await clerk.post("/console/phan-anh/tim", q=odd)).status == 200
     for odd in ("sau=99999999-1", "sau=x", "state=x&kind=y&channel=z&agency=Q&late=2", "sau=20260101-" + "9" * 40):
         assert (await clerk.get(f"/console/phan-anh?tab=unit&{odd}")).status == 200
+
+
+async def test_days_are_counted_as_people_say_them(counter: Counter) -> None:
+    filed, clerk = await counter.files(), await counter.officer("an", CLERK)
+    today = civil_day(utc_now())
+    calendar = counter.house.core.registry.calendar
+    tomorrow = calendar.next_working_day(today)
+    said = {
+        tomorrow: ("Còn 1 ngày làm việc", "1 working day left"),
+        calendar.add_working_days(today, 3): ("Còn 3 ngày làm việc", "3 working days left"),
+    }
+    for due, words in said.items():
+        async with counter.house.core.database.transaction(Role.WORKER) as connection:
+            await connection.execute("UPDATE feedback_case SET answer_due_on = $2 WHERE id = $1", filed.case_id, due)
+        for language, phrase in zip(("vi", "en"), words, strict=True):
+            assert phrase in (await clerk.get(f"{case(filed)}?lang={language}")).text
