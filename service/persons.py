@@ -8,11 +8,13 @@ refusal itself, stays as a digest.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from database.pool import Connection
 from domain.contact import Contact
+from domain.message import DeliveryState
 from lookup.sealing import Seal
 
 SUBSCRIPTIONS = """
@@ -30,7 +32,11 @@ FILED = """
       FROM feedback f JOIN feedback_case c ON c.id = f.case_id
      WHERE $1 IN (f.contact_digest, f.phone_digest) AND f.forgotten_at IS NULL ORDER BY f.id"""
 RATED = "SELECT score, channel, reason_sealed, rated_at AS at FROM rating WHERE contact_digest = $1 ORDER BY id"
-CONSENTS = "SELECT act, at FROM consent_act WHERE contact_digest = $1 ORDER BY id"
+# With the words by which it was asked for, as long as they are kept.
+CONSENTS = """
+    SELECT a.act, d.code, i.channel, i.text_sealed, a.at
+      FROM consent_act a LEFT JOIN dossier d ON d.id = a.dossier_id LEFT JOIN inbound i ON i.id = a.inbound_id
+     WHERE a.contact_digest = $1 ORDER BY a.id"""
 STOPPED = "SELECT source, since AS at FROM opt_out WHERE contact_digest = $1"
 
 FORGET_SUBSCRIPTIONS = "DELETE FROM subscription WHERE contact_digest = $1 RETURNING 1"
@@ -97,12 +103,14 @@ class Persons:
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
 
-    async def show(self, connection: Connection, contact: Contact, *, by: str) -> dict[str, list[dict[str, object]]]:
+    async def show(self, connection: Connection, contact: Contact, *, by: str) -> dict[str, list[dict[str, Any]]]:
         """All that is kept of a contact, by kind; texts opened. `by` names who answers the request."""
         digest = self._seal.contact(contact)
         found = {}
         for what, statement in _SHOWN.items():
             found[what] = [self._opened(row) for row in await connection.fetch(statement, digest)]
+        for notice in found["notices"]:
+            notice["state"] = DeliveryState(notice["state"]).name.lower()
         await self._note(connection, digest, "shown", {what: len(rows) for what, rows in found.items()}, by)
         return found
 
@@ -122,7 +130,7 @@ class Persons:
             stays["refusal"] = "the digest of a contact that wants no messages, so that none are sent."
         return Forgotten(counts=counts, stays=stays)
 
-    def _opened(self, row: Mapping[str, object]) -> dict[str, object]:
+    def _opened(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {
             name.removesuffix("_sealed"): self._seal.open(value) if isinstance(value, bytes) and value else value
             for name, value in row.items()

@@ -182,6 +182,9 @@ async def _export(arguments: argparse.Namespace, settings: Settings) -> int:
 
 async def _wanted(arguments: argparse.Namespace, desk: Desk) -> Wanted:
     """What the filters say. Raises `Invalid`, `NotFound`, `MalformedCode`."""
+    for name in ("dossier", "contact", "agency", "channel", "since"):
+        if getattr(arguments, name) == "":  # a script's variable that was never set must not mean everybody
+            raise Invalid(f"--{name} is empty.")
     if arguments.dossier and arguments.contact:
         raise Invalid("Name a dossier or a contact, not both.")
     if arguments.agency and (arguments.dossier or arguments.contact):

@@ -13,6 +13,7 @@ from domain.errors import Malformed
 from feedback_intake.cases import SENDER, Step
 from feedback_intake.moves import MoveName, Who
 from lookup.sealing import Seal
+from notifications.subscriptions import Subscriptions
 from service.__main__ import parser
 from service.keeping import CLASSES, Keeping, terms
 from service.persons import Persons
@@ -134,10 +135,17 @@ async def test_a_person_is_shown_all_and_forgotten_but_for_what_must_stay(
         await desk.cases.move(connection, withdrawn.case_id, Step(move=MoveName.WITHDRAW), SENDER)
     await owner(database_url, ADD_INBOUND, "sms:1", digest, seal.seal(PHONE), seal.seal(CANARY), timedelta())
     await owner(database_url, "INSERT INTO opt_out (contact_digest, source) VALUES ($1, 'keyword')", digest)
+    await owner(database_url, ADD_MESSAGE, digest, seal.seal(PHONE), 80, timedelta())
+    (asked,) = await owner(database_url, "SELECT id FROM inbound WHERE sender_digest = $1", digest)
+    async with desk.database.transaction(Role.WORKER) as connection:
+        await Subscriptions(seal).stop_all(connection, contact, source="keyword", inbound_id=asked["id"])
     persons = Persons(seal)
     async with desk.database.transaction(Role.KEEPER) as connection:
         shown = await persons.show(connection, contact, by="clerk")
         assert shown["written to us"][0]["text"] == CANARY
+        (consent,) = shown["consent given and withdrawn"]
+        assert (consent["act"], consent["channel"], consent["text"]) == ("stop_all", "sms", CANARY)
+        assert [notice["state"] for notice in shown["notices"]] == ["delivered"]
         assert {row["number"] for row in shown["feedback"]} == {withdrawn.number, still.number}
         done = await persons.forget(connection, contact, by="clerk")
     assert (done.counts["written to us"], done.counts["feedback"]) == (1, 1)

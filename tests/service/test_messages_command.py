@@ -18,7 +18,7 @@ from notifications.outbox import REPLY_EXPIRY, Outbox
 from notifications.reports import Reports
 from notifications.timeline import Message, Timeline, Wanted
 from service.__main__ import parser
-from service.commands.messages import Desk, contact_of, follow, since_of, written
+from service.commands.messages import Desk, _wanted, contact_of, follow, since_of, written
 
 PHONE = Contact(channel=ChannelName.SMS, address="+84901234567")
 GIVEN_UP = "UPDATE message SET state = 70, settled_at = now(), route = 'line', failure = '=HYPERLINK(0)'"
@@ -107,3 +107,9 @@ def test_actions_do_not_take_the_filters_away() -> None:
     assert (given.state, given.since, given.follow) == (["dead", "failed"], "7d", False)
     assert parser().parse_args(["messages", "replay", "5"]).ids == [5]
     assert parser().parse_args(["messages", "export", "--format", "csv"]).format == "csv"
+
+
+@pytest.mark.parametrize("name", ["contact", "dossier", "agency", "since", "channel"])
+async def test_a_filter_without_a_value_is_not_taken_for_everybody(desk: Desk, name: str) -> None:
+    with pytest.raises(Invalid, match=f"--{name} is empty"):
+        await _wanted(parser().parse_args(["messages", f"--{name}", ""]), desk)
