@@ -14,6 +14,7 @@ from channels.conversation.choices import choice, yes_and_no
 from channels.conversation.feedback_numbers import WORDS as NUMBER_WORDS
 from channels.conversation.feedback_numbers import Budget, number_and_words
 from channels.conversation.formal_words import formal_in
+from channels.conversation.progress_words import asks_progress
 from channels.conversation.replies import Replies
 from channels.conversation.subjects import Subject, named, subject_named, subjects_at_hand, words_beside_codes
 from channels.conversation.turn import Asked, CompleteFeedback, Desk, FileFeedback, Remembered, Said, Turn
@@ -61,7 +62,7 @@ class Complaining:
         if len(subjects) > 1:
             return self._about_which(said, subjects, text, kind)
         subject = subjects[0] if subjects else None
-        if not _says_something(text):
+        if not _says_something(text) or (subject is None and len(_WORD.findall(text)) < FEW_WORDS):
             return self._ask_text(said, subject, kind)
         if sure and formal_in(text) is None:
             return await self._file(said, text, subject, kind)
@@ -199,7 +200,7 @@ class Complaining:
         if number is None or number_and_words(text):
             return None
         if remembered.asked is Asked.NAME:
-            if not _NAME.fullmatch(text.strip()):
+            if not _NAME.fullmatch(text.strip()) or asks_progress(text):
                 return None
             asks = NUMBER_WORDS.say(said.language, "filing.address")
             acts = (CompleteFeedback(number=number, name=text.strip()),)
@@ -207,7 +208,8 @@ class Complaining:
             return self._replies.of(said, asks, acts=acts, remember=remember)
         if not _says_something(text) or len(text) > LONGEST_ADDRESS or named(text):
             return None
-        thanks = NUMBER_WORDS.say(said.language, "filing.complete", number=number)
+        key = "filing.complete.brief" if said.manner.brief else "filing.complete"
+        thanks = NUMBER_WORDS.say(said.language, key, number=number)
         acts = (CompleteFeedback(number=number, postal_address=text.strip()),)
         return self._replies.of(said, thanks, acts=acts, remember=remembered.without_question())
 

@@ -159,6 +159,8 @@ class Conversation:
         return None
 
     async def _commanded(self, said: Said, typed: Typed) -> Turn:
+        if turn := await self._about_number(said, typed):
+            return turn
         match typed.verb:
             case Verb.LOOK_UP:
                 return await self._look_up(said, typed.rest)
@@ -172,8 +174,6 @@ class Conversation:
                 return await self._following.mute(said, typed.rest)
             case Verb.OPINION | Verb.FEEDBACK | Verb.PROPOSAL | Verb.FORMAL:
                 return await self._complaining.command(said, typed.rest, _FEEDBACK[typed.verb], sure=typed.sure)
-            case Verb.RATE if self._by_number and (named_number := number_and_words(typed.rest)):
-                return await self._by_number.rate(said, *named_number)
             case Verb.RATE:
                 return await self._rating.command(said, typed.rest)
             case Verb.ENGLISH | Verb.VIETNAMESE:
@@ -181,6 +181,24 @@ class Conversation:
                 choices = self._choices(said, (("help", "HELP"), ("other_language", "")))
                 return self._replies.turn(said, "language.set", choices=choices)
         return self._simple(said, typed.verb)
+
+    async def _about_number(self, said: Said, typed: Typed) -> Turn | None:
+        """A command that names feedback in place of a dossier. None for all else."""
+        named_number = number_and_words(typed.rest) if typed.verb is not Verb.LOOK_UP else None
+        if self._by_number is None or named_number is None:
+            return None
+        number, words = named_number
+        match typed.verb:
+            case Verb.FOLLOW | Verb.MUTE:
+                return await self._by_number.notices(said, number)
+            case Verb.PROVE:
+                return await self._by_number.asked(said, number, "")
+            case Verb.RATE:
+                return await self._by_number.rate(said, number, words)
+            case Verb.OPINION | Verb.FEEDBACK | Verb.PROPOSAL:
+                kind = {Verb.FEEDBACK: "phan anh", Verb.PROPOSAL: "kien nghi"}.get(typed.verb, "?")
+                return await self._by_number.added(said, number, words or kind)
+        return None
 
     async def _look_up(self, said: Said, text: str) -> Turn:
         if self._by_number and (named_number := number_and_words(text)):

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from channels.conversation.formal_words import formal_in
+from channels.conversation.keywords import Verb, understood
+from channels.conversation.progress_words import asks_progress
 from channels.conversation.rating import score_in
 from channels.conversation.replies import Replies
 from channels.conversation.turn import (
@@ -65,6 +67,8 @@ _CONSENTS = {
 # What a picture that is not kept stands for, beside the number it was sent for.
 NOT_KEPT, NOT_KEPT_CARD = "ANH KHONG GIU", "ANH CAN CUOC KHONG GIU"
 _NOT_KEPT = {folded(NOT_KEPT): "number.picture", folded(NOT_KEPT_CARD): "number.picture.card"}
+_LOOKS = frozenset({"hs", "ho so", "tra cuu", "xem", "kiem tra", "hoi", "ma", "so", "status", "check", "look up"})
+_NOTICES = frozenset({Verb.FOLLOW, Verb.MUTE, Verb.STOP_ALL, Verb.RESUME})
 _RIGHT = frozenset({"dung", "dung roi", "correct"})
 _EDGES = " \t\r\n.,;:!\"'()[]-–"
 
@@ -157,6 +161,20 @@ class ByNumber:
             return None
         return await self._act(said, number, SenderAct.ADD, text, key="number.supplied")
 
+    async def notices(self, said: Said, number: str) -> Turn:
+        """`THEO DOI PA-…`: who filed is told in any case."""
+        found = await self._found(said, number, "")
+        if found is None or found.proven is None:
+            return self._ask_proof(said, number, None)
+        return self._will_be_told(said, number)
+
+    async def added(self, said: Said, number: str, words: str) -> Turn | None:
+        """`GOP Y PA-… <words>`: more of what is open. None where it is not this person's, or over: a new matter."""
+        found = await self._found(said, number, "")
+        if found is None or found.proven is None or SenderAct.ADD not in found.proven.acts:
+            return None
+        return await self._do(said, found, found.proven, words)
+
     async def rate(self, said: Said, number: str, words: str) -> Turn:
         """`DANH GIA 4 PA-…`."""
         found = await self._found(said, number, "")
@@ -194,9 +212,19 @@ class ByNumber:
             return await self._act(said, number, SenderAct.READ_BACK, "")
         if (kind := _KINDS.get(plain)) in proven.acts and kind:
             return await self._act(said, number, kind, "")
-        if SenderAct.ADD in proven.acts and any(c.isalpha() for c in words):
+        typed = understood(words)
+        if typed.sure and not typed.rest and typed.verb in _NOTICES:
+            return self._will_be_told(said, number)
+        only_asks = plain in _LOOKS or asks_progress(words) or (typed.verb is not Verb.LOOK_UP and not typed.rest)
+        if SenderAct.ADD in proven.acts and any(c.isalpha() for c in words) and not only_asks:
             return await self._act(said, number, SenderAct.ADD, words)
         return self._told(said, found)
+
+    def _will_be_told(self, said: Said, number: str) -> Turn:
+        remember = self._remember(number, proven=True)
+        if said.stopped:
+            return self._replies.turn(said, "answer.hears.stopped", remember=remember)
+        return self._say(said, "number.notices", remember, number=number)
 
     async def _act(self, said: Said, number: str, act: SenderAct, words: str, *, key: str = "") -> Turn:
         remember = self._remember(number, proven=True)

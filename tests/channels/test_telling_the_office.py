@@ -136,7 +136,7 @@ async def test_a_number_that_is_taken_is_replaced_by_another(core: Core) -> None
     conversation = Conversation(GuardedDesk(core.desk, core.limits), number=lambda _day: next(numbers))
     inbox = make_inbox(core, conversation=conversation, handling=QUICK)
     async with working(inbox):
-        await in_chat(inbox, "GOP Y một điều", "GOP Y điều khác")
+        await in_chat(inbox, "GOP Y xin mở cửa sớm", "GOP Y xin đóng cửa muộn")
         await all_handled(core, 2)
     assert [row["number"] for row in await rows(core, "feedback")] == ["PA-261110-000001", "PA-261110-000002"]
     first, second = await replies(core)
