@@ -27,9 +27,7 @@ LATEST = """
      ORDER BY e.recorded_at DESC, e.dossier_id DESC LIMIT $4"""
 # An office whose dossiers somebody else's system sends has no journal: its newest ones, among the newest of all.
 NEWEST = """
-    SELECT d.id FROM dossier d
-     WHERE d.id < coalesce($1::bigint, 9223372036854775807)
-       AND d.id > coalesce($1::bigint, pg_sequence_last_value('dossier_id'::regclass) + 1) - $2::bigint
+    SELECT d.id FROM dossier d WHERE d.id < $1::bigint AND d.id >= $1::bigint - $2::bigint
      ORDER BY d.id DESC LIMIT $3"""
 # By whichever system sends for the office: its own, that of one below, or that of one above.
 BY_REFERENCE = """
@@ -41,7 +39,10 @@ BY_REFERENCE = """
            SELECT id FROM dossier
             WHERE owner_agency = owner.agency_id AND reference = $2 ORDER BY id DESC LIMIT $3) AS d
      ORDER BY d.id DESC LIMIT $3"""
-BY_PHONE = "SELECT d.id FROM dossier d WHERE d.phone_digest = $1 AND NOT d.test ORDER BY d.id DESC LIMIT $2"
+# In two steps: a plan that looks for the newest first would read every dossier for a phone that nobody has.
+BY_PHONE = """
+    WITH found AS MATERIALIZED (SELECT d.id FROM dossier d WHERE d.phone_digest = $1 AND NOT d.test)
+    SELECT id FROM found ORDER BY id DESC LIMIT $2"""
 # A stretch of numbers at a time, the newest first: the index has a filter for each few pages, a common name is in many.
 BY_NAME = """
     SELECT d.id FROM dossier d
@@ -137,7 +138,8 @@ class DossierLists:
 
     async def newest(self, *, before: int | None = None, most: int = 50) -> tuple[Part, int | None]:
         """The newest ones among the last `WALKED`, and the number before which the next part begins."""
-        rows = await self._connection.fetch(NEWEST, before, WALKED, most)
+        end = before if before is not None else await self._connection.fetchval(LAST) + 1
+        rows = await self._connection.fetch(NEWEST, end, WALKED, most)
         part = Part(lines=await self._lines([row["id"] for row in rows]))
         return part, rows[-1]["id"] if len(rows) == most else None
 

@@ -20,8 +20,8 @@ from tests.feedback_intake.many_entries import RARE, SYLLABLES, fill
 
 P95 = 0.2  # seconds for one page
 LENGTH = 100  # syllables of an entry
-COMPARED = 60  # of the questions are asked to their end, and compared with a look at every entry
-MOST_PAGES = 400
+COMPARED = 60  # of the questions are asked on and on, and compared with a look at every entry
+MOST_FOUND = 400
 SCOPES = "SELECT scope_id FROM agency_reach GROUP BY scope_id HAVING count(*) < (SELECT count(*) FROM agency)"
 # All of it, without the index of words.
 EVERY = """
@@ -30,7 +30,7 @@ EVERY = """
        AND ($3::boolean IS NULL OR e.on_time = $3)
        AND ($4::int IS NULL OR e.agency_id IN (SELECT agency_id FROM agency_reach WHERE scope_id = $4))
        AND e.n < $5 AND e.n >= $6
-     ORDER BY e.n DESC"""
+     ORDER BY e.n DESC LIMIT $7"""
 
 
 async def searched(*, entries: int, questions: int, mutant: str = NO_MUTANT) -> Evidence:
@@ -91,9 +91,9 @@ async def _page(reading: Reading, wanted: Wanted) -> tuple[float, bool]:
 
 
 async def _all_pages(reading: Reading, wanted: Wanted) -> list[int]:
-    """The newest `MOST_PAGES` that fit, page by page as a reader turns them."""
+    """The newest `MOST_FOUND` that fit, page by page as a reader turns them."""
     numbers: list[int] = []
-    while len(numbers) < MOST_PAGES:
+    while len(numbers) < MOST_FOUND:
         found = await reading.newest(wanted)
         numbers += [entry.n for entry in found.entries]
         if found.before is None:
@@ -105,12 +105,10 @@ async def _all_pages(reading: Reading, wanted: Wanted) -> list[int]:
             on_time=wanted.on_time,
             before=found.before,
         )
-    return numbers[:MOST_PAGES]
+    return numbers[:MOST_FOUND]
 
 
 async def _every(owner: asyncpg.Connection, wanted: Wanted) -> list[int]:
     high = 1 << 62 if wanted.before is None else wanted.before
-    rows = await owner.fetch(
-        EVERY, words_of(wanted.text), wanted.kind, wanted.on_time, wanted.office, high, wanted.since
-    )
-    return [row["n"] for row in rows][:MOST_PAGES]
+    filters = (wanted.kind, wanted.on_time, wanted.office, high, wanted.since, MOST_FOUND)
+    return [row["n"] for row in await owner.fetch(EVERY, words_of(wanted.text), *filters)]
