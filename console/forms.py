@@ -15,6 +15,7 @@ LARGEST = 2 * 1024 * 1024  # bytes: a spreadsheet's rows pasted into a field
 LARGEST_WITH_FILES = 24 * 1024 * 1024
 MOST_FIELDS = 2_000
 GUARD = "form"  # the field that proves a form is ours
+NOTHING_TYPED = "act"  # the field of a form that is but a button: there is nothing to keep of it
 
 
 @dataclass(frozen=True, slots=True)

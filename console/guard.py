@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import hdrs, web
 
 from console.accounts import Account, duties_of, get_account
-from console.forms import GUARD, Form, read_form
+from console.forms import GUARD, NOTHING_TYPED, Form, read_form
 from console.means import Means
 from console.page import Handler, Page
 from console.roles import Officer, needs_two_proofs
@@ -141,7 +141,7 @@ class Guard:
         async def do(request: web.Request) -> web.StreamResponse:
             found = await self.known(request)
             refused = self._not_yet(request, page, found)
-            if found is None:
+            if found is None and (kept or not rare):
                 await self._rescue(request)
             if refused is not None or not isinstance(found, Known):
                 return refused or _to(SIGN_IN, request, page.above(request.path))
@@ -149,8 +149,9 @@ class Guard:
             self.check_form(request, form, self._means.sessions.form_token(found.session.token))
             visit = self._visit(request, found, page, form)
             if rare and not found.session.fresh:
-                await visit.keep_draft(request.path)
-                return _to(PROVE_AGAIN, request, page.above(request.path))
+                if kept:
+                    await visit.keep_draft(request.path)
+                return _to(PROVE_AGAIN, request, page.above(request.path) + ("" if kept else _narrowed(form)))
             response = await handler(visit)
             if kept and response.status >= 400:
                 await visit.keep_draft(request.path)
@@ -169,6 +170,8 @@ class Guard:
             return
         form = await read_form(request)
         self.check_form(request, form, self._means.sessions.form_token(token))
+        if form.get(NOTHING_TYPED):
+            return
         async with self._means.database.transaction(Role.CONSOLE) as connection:
             await connection.execute(SET_OFFICER, "", str(account_id), "")
             await self._means.drafts.keep(connection, account_id, request.path, form.typed())
@@ -210,6 +213,12 @@ def next_of(request: web.Request, *, given: str | None = None) -> str:
     wanted = given if given is not None else request.query.get("next", "")
     fits = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
     return wanted if fits and "\\" not in wanted and wanted.isprintable() and ".." not in wanted else HOME
+
+
+def _narrowed(form: Form) -> str:
+    """What of a form may stand in an address: the days and the office of a table to take along."""
+    fields = {name: form.get(name) for name in ("tu", "den", "agency") if form.get(name)}
+    return "?" + urlencode(fields) if fields else ""
 
 
 def _to(path: str, request: web.Request, wanted: str | None = None) -> web.Response:

@@ -54,6 +54,8 @@ class Page:
     def above(self, path: str) -> str:
         """Where the form stands that is sent to `path`: the nearest place above it that answers GET."""
         shown = [re.compile(re.sub(r"{\w+}", "[^/]+", self.url + part)) for part in self.parts]
+        if path.removeprefix(self.url) in self.does and path != self.url:  # `/tim` is none of `/{case}`
+            path = path.rpartition("/")[0]
         while len(path) > len(self.url) and not any(place.fullmatch(path) for place in shown):
             path = path.rpartition("/")[0]
         return path if path.startswith(self.url) else self.url

@@ -59,8 +59,8 @@ def days_shown(visit: Visit) -> dict[str, str]:
     """The first and last day that a form of an export shows: what was typed, or the usual."""
     period, _ = period_typed(visit, "", "")
     return {
-        "tu": visit.form.get("tu") or visit.day(period.first),
-        "den": visit.form.get("den") or visit.day(period.last),
+        "tu": visit.form.get("tu") or visit.asked("tu") or visit.day(period.first),
+        "den": visit.form.get("den") or visit.asked("den") or visit.day(period.last),
     }
 
 

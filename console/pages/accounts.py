@@ -48,7 +48,6 @@ async def create(visit: Visit) -> web.Response:
     if role not in set(OfficerRole):
         mistakes["role"] = visit.say("missing")
     if agency is None or mistakes:
-        await visit.keep_draft(f"{_URL}/moi")
         return await _list_page(visit, typed=form.typed(), mistakes=mistakes, status=422)
     password = given()
     digest = await visit.means.passwords.digest(password)
@@ -72,10 +71,8 @@ async def create(visit: Visit) -> web.Response:
             )
             deed.subject = str(account_id)
     except Invalid as fault:
-        await visit.keep_draft(f"{_URL}/moi")
         mistakes["email"] = visit.say(f"accounts.{fault.message}")
         return await _list_page(visit, typed=form.typed(), mistakes=mistakes, status=422)
-    await visit.drop_draft(f"{_URL}/moi")
     return await _one_page(visit, account_id, password=password)
 
 
@@ -274,7 +271,7 @@ PAGE = Page(
         "/{account}/dat-lai": reset,
         "/{account}/khoa": end,
     },
-    kept=frozenset({"/{account}/ten", "/{account}/vai-tro"}),
+    kept=frozenset({"/moi", "/{account}/ten", "/{account}/vai-tro"}),
     rare=frozenset({"/moi", "/{account}/vai-tro", "/{account}/dat-lai"}),
     group=Group.ADMINISTRATION,
 )

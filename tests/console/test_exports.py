@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 import openpyxl
 import pytest
@@ -11,7 +12,7 @@ from console.roles import OfficerRole
 from database.pool import Role
 from tests.channels.story import CODE, Office
 from tests.console.cases import HEAD
-from tests.console.officers import Answer, Browser, House
+from tests.console.officers import PASSWORD, Answer, Browser, House
 
 AUDITOR = OfficerRole.AUDITOR
 
@@ -69,6 +70,14 @@ async def test_an_export_needs_a_fresh_proof_and_the_right(house: House, page: s
     async with house.core.database.transaction(Role.OPERATOR) as connection:
         await connection.execute("UPDATE session SET proven_at = now() - interval '1 day'")
     assert (await takes(both, url)).place.startswith("/console/xac-nhan")
+    await both.get(url)
+    asked = await both.post(f"{url}/xuat", tu="01/11/2026", den="12/11/2026", format="csv")
+    assert unquote_plus(asked.place) == f"/console/xac-nhan?next={url}?tu=01/11/2026&den=12/11/2026"
+    back = await both.post("/console/xac-nhan", password=PASSWORD, next=f"{url}?tu=01/11/2026&den=12/11/2026")
+    assert 'name="den" type="text" value="12/11/2026"' in back.text or 'name="den" value="12/11/2026"' in back.text
+    assert "Bản nháp chưa gửi" not in (await both.get("/console")).text
+    async with house.core.database.transaction(Role.OPERATOR) as connection:
+        await connection.execute("UPDATE session SET proven_at = now() - interval '1 day'")
     without = await house.officer(OfficerRole.CLERK, OfficerRole.ADMINISTRATOR, email="an@bacninh.gov.vn")
     assert f"{url}/xuat" not in (await without.get(url)).html
     await without.get("/console/toi")

@@ -13,6 +13,7 @@ FORMS = {
     "/console/khoa/moi": {"name": WORDS, "agency": "H99.99", "kind": "live"},
     "/console/thong-bao/quy-tac": {"agency": "H99", "procedure": WORDS, "event": "overdue", "told": "1"},
     "/console/thong-bao/bac-thang": {"ladder_agency": WORDS, "rungs": "thư tay", "dong": "x"},
+    "/console/tai-khoan/moi": {"email": WORDS, "name": "", "role": "clerk", "agency": "H99.99"},
     "/console/tai-khoan/{account}/vai-tro": {"agency": WORDS, "role": "clerk", "valid_to": "31/02/2027"},
     "/console/tai-khoan/{account}/ten": {"name": WORDS, "version": "77"},
 }
