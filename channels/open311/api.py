@@ -8,7 +8,7 @@ from channels.agency_api.callers import Caller, Callers
 from channels.open311.filing import Post, form_of
 from channels.open311.formats import answer, refusal
 from channels.open311.reading import Reader, ServiceRequests
-from channels.open311.services import definition, services
+from channels.open311.services import definition, notice_of, services
 from database.pool import DATABASE_AWAY, Database, Role
 from domain.agency import Agency
 from domain.errors import NotFound, Unavailable
@@ -114,7 +114,7 @@ class Open311:
         await self._callers.note_use()
         later = "respond-async" in request.headers.get("Prefer", "")
         named = {"token": accepted.token} if later else {"service_request_id": accepted.number}
-        said = {**named, "service_notice": None, "account_id": None}
+        said = {**named, "service_notice": notice_of(accepted.resembles, language), "account_id": None}
         return answer(_kind(request), "service_requests", [said], status=200)
 
     async def token(self, request: web.Request) -> web.Response:

@@ -17,7 +17,7 @@ from domain.errors import Forbidden, Invalid, Malformed, MalformedCode, Unavaila
 from domain.language import Language
 from domain.vietnamese import clean
 from feedback_intake.filed_by_systems import FiledBySystems
-from feedback_intake.filing import LONGEST_NAME, Feedback, Filing, MayPublish
+from feedback_intake.filing import LONGEST_NAME, Feedback, Filing, Formal, MayPublish
 from feedback_intake.moves import Content
 from feedback_intake.numbers import new_number
 from feedback_intake.sorting import resembles
@@ -34,10 +34,11 @@ LONGEST_PLACE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What the program is told: the number, and a token that leads to it."""
+    """What the program is told: the number, a token that leads to it, and what the words sound like."""
 
     number: str
     token: str
+    resembles: Formal | None
 
 
 class Post:
@@ -84,7 +85,7 @@ class Post:
                 if attempt == TRIES - 1:
                     raise
             else:
-                return Accepted(number=number, token=token)
+                return Accepted(number=number, token=token, resembles=feedback.resembles)
         raise AssertionError
 
     def _feedback(

@@ -2,7 +2,7 @@
 
 from domain.errors import NotFound
 from domain.language import Language
-from feedback_intake.filing import FeedbackKind, MayPublish
+from feedback_intake.filing import FeedbackKind, Formal, MayPublish
 from feedback_intake.moves import PROPOSALS, Content
 from feedback_intake.sorting import kind_by_words
 from lookup.wording import Words
@@ -47,6 +47,12 @@ def kind_of(content: Content, text: str = "") -> FeedbackKind:
     if content is Content.OTHER:
         return kind_by_words(text)
     return FeedbackKind.PROPOSAL if content in PROPOSALS else FeedbackKind.FEEDBACK
+
+
+def notice_of(resembles: Formal | None, language: Language) -> str | None:
+    """Where words go that sound like something else than feedback; they are filed all the same."""
+    key = f"notice.{resembles}"
+    return WORDS.say(language, key) if resembles and WORDS.has(language, key) else None
 
 
 def name_of(content: Content, language: Language) -> str:

@@ -282,6 +282,8 @@ class Program(Sender):
         async with self.service.client.post("/open311/v2/requests.json", data=form) as response:
             (posted,) = await response.json()
         self.number = posted["service_request_id"]
+        formal = "khiếu nại" in words or "tố cáo" in words
+        assert ("Ban Tiếp công dân" in (posted["service_notice"] or "")) == formal, posted
 
     async def told(self) -> str:
         return await self.looks()  # programs ask
