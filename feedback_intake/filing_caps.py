@@ -46,7 +46,13 @@ async def within_caps(connection: Connection, seal: Seal, *, people: Sequence[by
     """
     about = [] if dossier_id is None else [seal.digest("filed-about", str(dossier_id))]
     turns = sorted({int.from_bytes(digest[:8], signed=True) for digest in (*people, *about)})
+    # Most of a flood is refused before it waits, and keeps no connection from others.
+    await _count(connection, people, dossier_id)
     await connection.execute(WAIT_FOR_TURN, turns)
+    await _count(connection, people, dossier_id)
+
+
+async def _count(connection: Connection, people: Sequence[bytes], dossier_id: int | None) -> None:
     counted: list[tuple[str, bytes | int, Mapping[timedelta, int]]] = [
         (FILED_BY, digest, PER_PERSON) for digest in dict.fromkeys(people)
     ]
