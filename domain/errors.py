@@ -129,11 +129,13 @@ class NotItsTurn(TryLater):
 class InDoubt(ServiceError):
     """A provider may or may not have taken the message: the answer never came.
 
-    `route` is set where a sender chooses between routes: the one by which it went.
+    `route` is set where a sender chooses between routes: the one by which it went. `dong` is what it costs if it was
+    taken, where the sender knows.
     """
 
     code = "in_doubt"
     route: str | None = None
+    dong: int | None = None
 
 
 class CannotTell(ServiceError):

@@ -82,20 +82,18 @@ class Attempt:
             return self._ended(not_taken(self._row, error.message, error.after))
         except InDoubt as error:
             outage.failed()
-            return self._ended(in_doubt(self._row, error.message, asked=self._asked), route=error.route)
+            return self._ended(self._doubtful(error.message, error.dong), route=error.route)
         except OSError as error:
             outage.failed()
             if self._call is not None and self._call.expired():
-                return self._ended(in_doubt(self._row, "no answer in time", asked=self._asked))
+                return self._ended(self._doubtful("no answer in time"))
             return self._ended(not_taken(self._row, type(error).__qualname__))
         except Exception as error:
             return fault(self._row, error, self._way.name)
 
     def cut_off(self) -> Ended:
         """What is to be written when it was stopped midway."""
-        called = self._call is not None
-        stopped = in_doubt(self._row, "stopped while sending", asked=self._asked) if called else RELEASED
-        return self._ended(stopped)
+        return self._ended(RELEASED if self._call is None else self._doubtful("stopped while sending"))
 
     async def _tried(self, latest: float) -> Ended:
         row = self._row
@@ -144,7 +142,10 @@ class Attempt:
         if taken is None:
             return None
         DOUBTS.labels(self._way.name).inc()
-        return handed_over(taken.provider_id, self._way.dong)
+        return handed_over(taken.provider_id, None if row.doubts else self._way.dong)  # a doubt has noted its price
+
+    def _doubtful(self, reason: str, dong: int | None = None) -> Outcome:
+        return in_doubt(self._row, reason, asked=self._asked, dong=self._way.dong if dong is None else dong)
 
     def _ended(self, outcome: Outcome, *, route: str | None = None, gone: bool = False) -> Ended:
         return Ended(self._row, route or self._way.name, outcome, gone)

@@ -110,11 +110,15 @@ def not_its_turn(reason: str, after: timedelta | None) -> Outcome:
     return Outcome(DeliveryState.QUEUED, after or NO_WAIT, failure=_kept(reason))
 
 
-def in_doubt(row: Claimed, reason: str, *, asked: bool = False) -> Outcome:
-    """The request left and no answer came; `asked`: the provider can tell of its messages, so it is tried longer."""
+def in_doubt(row: Claimed, reason: str, *, asked: bool = False, dong: int | None = None) -> Outcome:
+    """The request left and no answer came; `asked`: the provider can tell of its messages, so it is tried longer.
+
+    `dong`: what the provider will have for it if it was taken. It counts from the receipt on that says so.
+    """
     last = row.doubts + 1 >= (MOST_DOUBTS_ASKED if asked else MOST_DOUBTS)
     state = DeliveryState.NO_RECEIPT if last else DeliveryState.IN_DOUBT
-    return Outcome(state, NO_WAIT if last else wait_in_doubt(row.kind), doubt=1, failure=_kept(reason))
+    wait = NO_WAIT if last else wait_in_doubt(row.kind)
+    return Outcome(state, wait, doubt=1, failure=_kept(reason), dong=dong)
 
 
 def not_answered(row: Claimed, reason: str) -> Outcome:

@@ -166,7 +166,11 @@ class RoutedSender:
         route = await self._route_of(message)
         dong = cost(route.carrier.written(message.text), self._price)
         charge = await self._allowances.charge(address, dong)
-        return replace(await self._send(route, self._as_from(route, message), charge), dong=dong)
+        try:
+            return replace(await self._send(route, self._as_from(route, message), charge), dong=dong)
+        except InDoubt as error:
+            error.dong = dong
+            raise
 
     async def ask(self, message: Outgoing, *, route: str | None, since: datetime) -> HandedOver | None:
         """What the gateway by which `message` went says of it. Raises as `notifications.sender.Asked` says."""

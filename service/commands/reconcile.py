@@ -44,6 +44,7 @@ _WORDS: Mapping[DeliveryState, tuple[str, ...]] = {
     DeliveryState.FAILED: ("failed", "undeliv", "undelivered", "rejected", "rejectd", "expired", "error", "that bai"),
     DeliveryState.HANDED_OVER: ("sent", "accepted", "acceptd", "submitted", "queued", "enroute", "buffered", "da gui"),
 }
+_SECONDS = re.compile(r"\d{9,11}(?:\.\d+)?", re.ASCII)  # since 1970
 _REFERENCE = re.compile(r"(?:motma[-_]?)?(\d{1,18})(?:-[0-9a-f]{16})?", re.ASCII)  # as our channels write it
 EPILOG = (
     """\
@@ -253,11 +254,12 @@ def _dong(text: str | None, number: int) -> Decimal | None:
 
 
 def time_of(text: str | None, where: str = "--since, --until") -> datetime | None:
-    """A time, in Vietnam unless it says its offset. Raises `Malformed`."""
+    """A time, in Vietnam unless it says its offset; or seconds since 1970. Raises `Malformed`."""
     if text is None:
         return None
     try:
-        at = datetime.fromtimestamp(int(text), CIVIL_ZONE) if text.isdigit() else datetime.fromisoformat(text)
+        seconds = _SECONDS.fullmatch(text)
+        at = datetime.fromtimestamp(float(text), CIVIL_ZONE) if seconds else datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         raise Malformed(f"{where}: {text[:40]!r} is no time such as 2026-11-22 08:00:00.") from None
     return at if at.tzinfo else at.replace(tzinfo=CIVIL_ZONE)

@@ -78,6 +78,7 @@ class Provider:
         self._bot = Window()
         self._chats: defaultdict[str, Window] = defaultdict(Window)
         self._groups: defaultdict[str, Window] = defaultdict(lambda: Window(60.0))
+        self._ends: dict[str, str] = {}  # of what has been reported on, by reference
         self._reporting: set[asyncio.Task[None]] = set()
         self._http: aiohttp.ClientSession | None = None
 
@@ -225,12 +226,14 @@ class Provider:
         if falls(faults.missing):
             self.seen["no receipt"] += 1
             return
-        words: Sequence[str] = ("accepted", "failed" if falls(faults.failed) else "delivered")
+        end = "failed" if falls(faults.failed) else "delivered"
+        words: Sequence[str] = ("accepted", end)
         order = words[::-1] if faults.reversed_ else words
         calls = [taken.report(word) for word in order for _ in range(faults.copies)]
         if falls(faults.unknown):
             calls.append(taken.stranger("delivered"))
         await asyncio.sleep(faults.receipt_after + (faults.late_by if falls(faults.late) else 0.0))
+        self._ends[taken.reference] = end
         for url in calls:
             await self._call(url)
 
@@ -267,7 +270,15 @@ class Provider:
         """GET /ledger: a line of JSON for each message, as `motma reconcile` reads it."""
         rows = await asyncio.to_thread(lambda: list(self.ledger.rows()))
         lines = [
-            _encode({"reference": reference, "state": "accepted", "at": at, "wire": wire, "text_sha256": told})
+            _encode(
+                {
+                    "reference": reference,
+                    "state": self._ends.get(reference, "accepted"),
+                    "at": at,
+                    "wire": wire,
+                    "text_sha256": told,
+                }
+            )
             for reference, _, at, wire, told in rows
         ]
         return web.Response(body=b"\n".join(lines) + b"\n", content_type="application/x-ndjson")

@@ -37,6 +37,7 @@ def silent(message: Outgoing) -> HandedOver:
     """The call left, and no answer came; it went by a route of several."""
     error = InDoubt("no answer")
     error.route = "second"
+    error.dong = 700
     raise error
 
 
@@ -44,8 +45,9 @@ async def in_doubt(office: Office, dispatch: Dispatch, phones: Knowing) -> None:
     """A notice whose answer never came, and whose wait is over."""
     await office.moves(await office.opens(), Status.PROCESSING)
     await dispatch.once(phones)
-    row = await office.owner.fetchrow("SELECT state, route FROM message")
-    assert (row["state"], row["route"]) == (DeliveryState.IN_DOUBT, "second")
+    row = await office.owner.fetchrow("SELECT state, route, dong FROM message")
+    # What it costs is known then, and counts once a receipt says that it was taken.
+    assert (row["state"], row["route"], row["dong"]) == (DeliveryState.IN_DOUBT, "second", 700)
     await again(office)
 
 

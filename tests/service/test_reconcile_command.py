@@ -2,10 +2,11 @@
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -17,6 +18,9 @@ from lookup.sealing import Seal
 from notifications.reconciliation import Finding
 from service.commands.progress import Progress
 from service.commands.reconcile import Comparing, Reading, pairs, say, time_of
+from service.provider_simulator.faults import Faults
+from service.provider_simulator.provider import SENDSMS, open_provider
+from tests.cache.waiting import until
 
 SEND = """
     INSERT INTO message (expires_at, kind, channel, contact_digest, address_sealed, route, provider_id, state, dong,
@@ -126,3 +130,29 @@ def test_options_are_checked() -> None:
     with pytest.raises(Invalid):
         Reading({}, {"5": "queued"})
     assert isinstance(AT, datetime)
+
+
+async def test_the_ledger_of_our_own_simulator_agrees_with_what_it_took_and_reported(
+    database: Database, sent: list[int], tmp_path: Path
+) -> None:
+    async with open_provider(tmp_path / "ledger") as (url, provider), aiohttp.ClientSession() as http:
+        for number, receipts in ((sent[0], True), (sent[2], False)):
+            provider.faults = Faults(receipts=receipts, receipt_after=0.0)
+            where = f"{url}/dlr?mid={number}&type=%d"
+            async with http.get(f"{url}{SENDSMS}", params={"to": "1", "text": "a", "dlr-url": where}) as taken:
+                assert taken.status == 202
+        await until(lambda: provider.seen["receipt 404"] == 2)  # nobody hears them, but they were called
+        async with http.get(f"{url}/ledger") as ledger:
+            file = tmp_path / "taken.ndjson"
+            file.write_bytes(await ledger.read())
+    comparing, differences = await compared(database, file)
+    assert (comparing.totals.lines, comparing.totals.agree) == (2, 2)
+    assert {row[2] for row in differences[1:]}.isdisjoint({str(sent[0]), str(sent[2])})
+
+
+def test_times_are_written_or_counted_in_seconds() -> None:
+    assert time_of("1795392123.5") == datetime(2026, 11, 23, 0, 2, 3, 500_000, tzinfo=UTC)
+    assert time_of("1795392123") == datetime(2026, 11, 23, 0, 2, 3, tzinfo=UTC)
+    assert time_of("20261123") == time_of("2026-11-23T00:00:00")
+    with pytest.raises(Malformed):
+        time_of("inf")

@@ -137,8 +137,9 @@ async def test_a_doubt_is_not_settled_by_sending_the_other_way(two: Two, monkeyp
     assert taken >= 1
     assert len(two.arrived()) == len(set(two.arrived())) == 10
     async with two.database.connection(Role.WORKER) as connection:
-        doubts = await connection.fetch("SELECT id FROM message WHERE state = 20")
+        doubts = await connection.fetch("SELECT id, dong FROM message WHERE state = 20")
     assert len(doubts) == taken
+    assert all(row["dong"] for row in doubts)  # if it was taken, it was paid for
     for row in doubts:
         await two.reports.report(
             route="twilio", state=DeliveryState.DELIVERED, provider_word="delivered", message_id=row["id"]
