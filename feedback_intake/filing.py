@@ -16,7 +16,7 @@ from domain.errors import Invalid
 from domain.language import Language
 from domain.vietnamese import clean
 from feedback_intake.filing_caps import within_caps
-from feedback_intake.subjects import find_subject
+from feedback_intake.subjects import Subject, find_subject
 from feedback_intake.terms import term_of
 from lookup.sealing import Seal
 from lookup.working_time import WorkingCalendar
@@ -143,23 +143,15 @@ class Filing:
         text = _within(clean(feedback.text), LONGEST_TEXT, "text")
         if not text:
             raise Invalid("Feedback needs words.", field="text")
-        calendar = self._calendar()
-        subject = await find_subject(connection, feedback.code, calendar)
-        holder = holder or (subject and subject.agency_id) or feedback.agency_id
-        holder = (self._heir(holder) if holder else None) or int(await connection.fetchval(INTAKE_DESK, self._desk))
-        received_on = feedback.received_on or civil_day(utc_now())
-        day = calendar.working_day_from(received_on)
-        term = await term_of(connection, holder)
-        answer_by = term.answer_by(day, calendar)
-        # A letter may have lain a while: the sender's clock ran, the desk's begins when it is typed in.
-        forward_by = term.forward_by(calendar.working_day_from(civil_day(utc_now())), calendar)
+        subject = await find_subject(connection, feedback.code, self._calendar())
         dossier_id = subject.dossier_id if subject else None
         known = _phone_of(sender, feedback)
         if feedback.typed_by is None:
             people = [self._seal.contact(contact) for contact in (sender, known) if contact]
             await within_caps(connection, self._seal, people=people, dossier_id=dossier_id)
-        case_id = await connection.fetchval(OPEN_CASE, dossier_id, holder, forward_by, answer_by, feedback.confidential)
-        about = feedback.code if subject is None else None
+        holder = await self._holder(connection, holder, subject, feedback)
+        received_on = feedback.received_on or civil_day(utc_now())
+        case_id, answer_by = await self._open(connection, holder, dossier_id, received_on, feedback)
         feedback_id = await connection.fetchval(
             FILE,
             case_id,
@@ -168,18 +160,14 @@ class Filing:
             feedback.resembles,
             dossier_id,
             inbound_id,
-            subject and subject.owner_agency,
-            subject and subject.agency_id,
-            subject and subject.days_late,
-            subject and int(subject.status),
-            subject and subject.stage,
+            *_as_it_stands(subject),
             feedback.proven and subject is not None,
             channel or (sender.channel if sender else ChannelName.WEB),
             feedback.language,
             self._seal.contact(sender) if sender else None,
-            self._seal.seal(sender.address) if sender else None,
+            self._sealed(sender.address if sender else ""),
             self._seal.seal(text),
-            self._seal.seal(about) if about else None,
+            self._sealed((subject is None and feedback.code) or ""),
             self._sealed(_within(clean(feedback.name), LONGEST_NAME, "name")),
             self._sealed(_within(clean(feedback.postal_address), LONGEST_ADDRESS, "postal_address")),
             self._seal.contact(known) if known else None,
@@ -191,16 +179,35 @@ class Filing:
             sender.channel if sender and channel and sender.channel != channel else None,
             reply_proven,
         )
-        return Filed(
-            feedback_id=feedback_id,
-            case_id=case_id,
-            number=feedback.number,
-            holder_agency=holder,
-            answer_by=answer_by,
-        )
+        number = feedback.number
+        return Filed(feedback_id=feedback_id, case_id=case_id, number=number, holder_agency=holder, answer_by=answer_by)
+
+    async def _holder(
+        self, connection: Connection, holder: int | None, subject: Subject | None, feedback: Feedback
+    ) -> int:
+        wanted = holder or (subject and subject.agency_id) or feedback.agency_id
+        return (self._heir(wanted) if wanted else None) or int(await connection.fetchval(INTAKE_DESK, self._desk))
+
+    async def _open(
+        self, connection: Connection, holder: int, dossier_id: int | None, received_on: date, feedback: Feedback
+    ) -> tuple[int, date]:
+        """The new case, and the day by which its sender is to be answered."""
+        calendar, term = self._calendar(), await term_of(connection, holder)
+        answer_by = term.answer_by(calendar.working_day_from(received_on), calendar)
+        # A letter may have lain a while: the sender's clock ran, the desk's begins when it is typed in.
+        forward_by = term.forward_by(calendar.working_day_from(civil_day(utc_now())), calendar)
+        case_id = await connection.fetchval(OPEN_CASE, dossier_id, holder, forward_by, answer_by, feedback.confidential)
+        return int(case_id), answer_by
 
     def _sealed(self, text: str) -> bytes | None:
         return self._seal.seal(text) if text else None
+
+
+def _as_it_stands(subject: Subject | None) -> tuple[int | str | None, ...]:
+    """Whose the dossier is, where it is, how late, its status and stage: at this moment."""
+    if subject is None:
+        return (None,) * 5
+    return (subject.owner_agency, subject.agency_id, subject.days_late, int(subject.status), subject.stage)
 
 
 def _phone_of(sender: Contact | None, feedback: Feedback) -> Contact | None:
