@@ -75,7 +75,7 @@ def _invalid(complaint: str) -> Invalid:
         return Invalid("A required member is missing.", field=_path(place, missing[1]))
     if unknown := _UNKNOWN.match(said):
         return Invalid(
-            "There is no such member here; what has no place of its own belongs into `extra` of the dossier.",
+            "There is no such member here. What a dossier has besides its members belongs into its `extra`.",
             field=_path(place, unknown[1])[:100],
         )
     field = place or None
