@@ -272,10 +272,16 @@ class Inbox:
                     await self._subscriptions.stop_all(connection, sender, source="keyword", inbound_id=inbound_id)
                 case Resume():
                     await self._subscriptions.resume(connection, sender, inbound_id=inbound_id)
-                case Follow(code=code, proven=proven):
+                case Follow(code=code, proven=proven, less=less):
                     if (dossier := await connection.fetchval(FIND_DOSSIER, code)) is not None:
                         await self._subscriptions.follow(
-                            connection, sender, dossier, proven=proven, language=turn.language, inbound_id=inbound_id
+                            connection,
+                            sender,
+                            dossier,
+                            proven=proven,
+                            less=less,
+                            language=turn.language,
+                            inbound_id=inbound_id,
                         )
                 case Mute(code=code):
                     if (dossier := await connection.fetchval(FIND_DOSSIER, code)) is not None:

@@ -30,11 +30,12 @@ from notifications.timing import AT_ONCE, Timing, awake
 # for a held message all that was held with it.
 _MUTED = """EXISTS (SELECT FROM subscription s
                      WHERE s.dossier_id = {m}.dossier_id AND s.contact_digest = {m}.contact_digest
-                       AND s.state = 'muted')"""
+                       AND (s.state = 'muted' OR {m}.event = ANY (s.unwanted)))"""
 # The holder of the phone to which the message's chat is linked.
 _STOPPED = """(EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = m.person_digest)
     OR EXISTS (SELECT FROM subscription s
-                WHERE s.dossier_id = m.dossier_id AND s.contact_digest = m.person_digest AND s.state = 'muted'))"""
+                WHERE s.dossier_id = m.dossier_id AND s.contact_digest = m.person_digest
+                  AND (s.state = 'muted' OR m.event = ANY (s.unwanted))))"""
 # What the clock brings changes no version: it was seen only by who looked since then.
 _SHOWN = """EXISTS (SELECT FROM shown w
                      WHERE w.contact_digest IN ({m}.contact_digest, {m}.person_digest) AND w.dossier_id = {m}.dossier_id

@@ -34,6 +34,9 @@ OF_THE_CLOCK = frozenset({EventKind.DUE_TOMORROW, EventKind.OVERDUE, EventKind.S
 SAYS_A_DATE = frozenset({EventKind.NEW_DUE_DATE, EventKind.DUE_TOMORROW, EventKind.SUPPLEMENT_OVERDUE})
 # What nobody needs to hear, unless a rule of the agency says otherwise (`notifications.rules`).
 SILENT = frozenset({EventKind.INTERNAL})
+# What need not be known: nothing is to be done, nothing is late, nothing has ended. Who wishes fewer notices of a
+# dossier is told all but these.
+ROUTINE = frozenset({EventKind.RECEIVED, EventKind.MOVED_ON, EventKind.INTERNAL})
 
 _ASKS = frozenset({Status.SUPPLEMENT_REQUIRED, Status.PAYMENT_REQUIRED})
 _RECEIVED = frozenset({Status.SUBMITTED, Status.ACCEPTED})

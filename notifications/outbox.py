@@ -63,10 +63,11 @@ ANNOUNCE = f"""
                SELECT next.*, given.rungs, coalesce(own.language, 'vi') AS language
                  FROM (SELECT {rungs_for("d.office", "$15::text[]")} AS rungs OFFSET 0) given
                 CROSS JOIN LATERAL ({first_rung("given.rungs")}) next
-                 LEFT JOIN LATERAL (SELECT s.state, s.language FROM subscription s
+                 LEFT JOIN LATERAL (SELECT s.state, s.language, s.unwanted FROM subscription s
                                      WHERE s.dossier_id = d.id
                                        AND s.contact_digest IS NOT DISTINCT FROM d.phone_digest) own ON true
                 WHERE d.phone_digest IS NOT NULL AND d.phone_sealed IS NOT NULL AND own.state IS DISTINCT FROM 'muted'
+                  AND c.event <> ALL (coalesce(own.unwanted, '{{}}'))
                   AND (SELECT o.since FROM opt_out o WHERE o.contact_digest = d.phone_digest) IS NULL) duty ON true
          CROSS JOIN LATERAL (
                SELECT duty.channel, duty.language, true, duty.contact_digest, duty.address_sealed, duty.person_digest,
@@ -75,7 +76,7 @@ ANNOUNCE = f"""
                 UNION ALL
                SELECT s.channel, s.language, s.proven, s.contact_digest, s.address_sealed, NULL, NULL
                  FROM subscription s
-                WHERE s.dossier_id = d.id AND s.state = 'active'
+                WHERE s.dossier_id = d.id AND s.state = 'active' AND c.event <> ALL (s.unwanted)
                   AND s.contact_digest IS DISTINCT FROM d.phone_digest
                   AND s.contact_digest IS DISTINCT FROM duty.contact_digest
                   AND (NOT s.by_duty OR coalesce('email' <> ALL (duty.rungs), true)))

@@ -1,19 +1,23 @@
-"""Who wishes to be told of what: follow, mute one dossier, stop all, resume; each act kept as evidence."""
+"""Who wishes to be told of what: follow, all or only what matters, mute one dossier, stop all, resume.
+
+Each act is kept as evidence.
+"""
 
 from database.pool import Connection
 from domain.contact import Contact
 from domain.errors import NotFound
 from domain.language import Language
 from lookup.sealing import Seal
+from notifications.kinds import ROUTINE
 
 # A proof once given stays given: following again without one takes nothing away.
 FOLLOW = """
     INSERT INTO subscription
-           (dossier_id, contact_digest, owner_agency, state, proven, channel, address_sealed, language)
-    SELECT d.id, $2, d.owner_agency, 'active', $3, $4, $5, $6 FROM dossier d WHERE d.id = $1
+           (dossier_id, contact_digest, owner_agency, state, proven, channel, address_sealed, language, unwanted)
+    SELECT d.id, $2, d.owner_agency, 'active', $3, $4, $5, $6, $7 FROM dossier d WHERE d.id = $1
     ON CONFLICT (dossier_id, contact_digest) DO UPDATE
        SET state = 'active', proven = subscription.proven OR excluded.proven, language = excluded.language,
-           changed_at = now()
+           unwanted = excluded.unwanted, changed_at = now()
     RETURNING NOT EXISTS (SELECT FROM opt_out o WHERE o.contact_digest = $2) AS told"""
 # The row is written for a contact that did not follow too: the registered phone is told without one.
 MUTE = """
@@ -44,21 +48,25 @@ class Subscriptions:
         dossier_id: int,
         *,
         proven: bool,
+        less: bool = False,
         language: Language = Language.VIETNAMESE,
         inbound_id: int | None = None,
     ) -> bool:
-        """Tell `contact` of changes of the dossier; a follower without proof is told its stage only.
+        """Tell `contact` of changes of the dossier, `less`: only of what matters (all but `kinds.ROUTINE`).
 
+        A follower without proof is told its stage only. The last wish counts: `less` is taken back by following anew.
         False when the contact has stopped all messages: the wish is kept, but nothing is sent before `resume`.
         Raises `NotFound` for a dossier that is not there.
         """
         digest = self._seal.contact(contact)
+        unwanted = sorted(ROUTINE) if less else []
+        address = self._seal.seal(contact.address)
         told = await connection.fetchval(
-            FOLLOW, dossier_id, digest, proven, contact.channel, self._seal.seal(contact.address), language
+            FOLLOW, dossier_id, digest, proven, contact.channel, address, language, unwanted
         )
         if told is None:
             raise NotFound("There is no such dossier.")
-        await connection.execute(RECORD_ACT, digest, "follow", dossier_id, inbound_id)
+        await connection.execute(RECORD_ACT, digest, "follow_less" if less else "follow", dossier_id, inbound_id)
         return bool(told)
 
     async def mute(

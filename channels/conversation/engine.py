@@ -168,6 +168,8 @@ class Conversation:
                 return await self._looking_up.prove(said, typed.rest)
             case Verb.FOLLOW:
                 return await self._following.follow(said, typed.rest)
+            case Verb.FOLLOW_LESS:
+                return await self._following.follow(said, typed.rest, less=True)
             case Verb.RESUME if not said.stopped and not said.followed and subjects_at_hand(said):
                 return await self._following.follow(said, "")  # only this one had been stopped
             case Verb.MUTE:
@@ -189,7 +191,7 @@ class Conversation:
             return None
         number, words = named_number
         match typed.verb:
-            case Verb.FOLLOW | Verb.MUTE:
+            case Verb.FOLLOW | Verb.FOLLOW_LESS | Verb.MUTE:
                 return await self._by_number.notices(said, number)
             case Verb.PROVE:
                 return await self._by_number.asked(said, number, "")
@@ -222,8 +224,8 @@ class Conversation:
             return turn
         if not reading.candidates:
             return await self._without_a_code(said, text, reading)
-        if asked is Asked.CODE_TO_FOLLOW:
-            return await self._following.follow(said, text)
+        if asked in {Asked.CODE_TO_FOLLOW, Asked.CODE_TO_FOLLOW_LESS}:
+            return await self._following.follow(said, text, less=asked is Asked.CODE_TO_FOLLOW_LESS)
         if asked is Asked.CODE_TO_MUTE:
             return await self._following.mute(said, text)
         sent_back = len(find(text, limit=2)) > len(codes)

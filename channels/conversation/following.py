@@ -20,22 +20,23 @@ class Following:
         self._replies = replies
         self._looking_up = looking_up
 
-    async def follow(self, said: Said, words: str) -> Turn:
-        """Tell of every change of the dossier named in `words`, or of the one at hand."""
+    async def follow(self, said: Said, words: str, *, less: bool = False) -> Turn:
+        """Tell of every change of the dossier named in `words`, or of the one at hand; `less`: of what matters."""
         reading = read(words)
         if reading.kind is ReadingKind.RECEIPT_TOKEN:
             answer = await self._desk.with_receipt(reading.value)
             if answer is None:
                 return self._replies.turn(said, "look_up.receipt_unknown")
-            return self._followed(said, Subject(code=answer.code), answer)
+            return self._followed(said, Subject(code=answer.code), answer, less=less)
         if reading.candidates:
             subjects: tuple[Subject, ...] = (subject_named(said, reading.candidates),)
         else:
-            subjects = () if any(c.isdigit() for c in words) else subjects_at_hand(said)
+            subjects = () if any(c.isdigit() for c in words) else subjects_at_hand(said, followed=less)
         if not subjects:
-            return self._replies.turn(said, "follow.which", remember=Remembered(asked=Asked.CODE_TO_FOLLOW))
+            asked = Asked.CODE_TO_FOLLOW_LESS if less else Asked.CODE_TO_FOLLOW
+            return self._replies.turn(said, "follow.which", remember=Remembered(asked=asked))
         if len(subjects) > 1:
-            return self._which(said, subjects, "which.to_follow", "THEO DOI")
+            return self._which(said, subjects, "which.to_follow", "IT TIN" if less else "THEO DOI")
         (subject,) = subjects
         try:
             answer = await fullest(self._desk, said, subject, proof_among(reading.rest))
@@ -47,7 +48,7 @@ class Following:
         else:
             if answer is None:
                 return self._looking_up.unknown(said, subject, reading)
-        return self._followed(said, subject, answer)
+        return self._followed(said, subject, answer, less=less)
 
     async def mute(self, said: Said, words: str) -> Turn:
         """Tell no more of the dossier named in `words`, or of the one at hand or followed."""
@@ -77,13 +78,13 @@ class Following:
             return None
         return answer.code if answer else None
 
-    def _followed(self, said: Said, subject: Subject, answer: Answer | None) -> Turn:
+    def _followed(self, said: Said, subject: Subject, answer: Answer | None, *, less: bool) -> Turn:
         code = answer.code if answer else subject.code
         proven = subject.proven or (answer is not None and answer.proven is not None)
         return self._replies.turn(
             said,
-            "follow.kept" if said.stopped else "follow.done",
-            acts=(Follow(code=code, proven=proven),),
+            "follow.kept" if said.stopped else "follow.less" if less else "follow.done",
+            acts=(Follow(code=code, proven=proven, less=less),),
             remember=Remembered(code=code, told=True, proven=proven),
             choices=choice(said.language, "resume", "TIEP TUC")
             if said.stopped

@@ -19,6 +19,7 @@ class Verb(Enum):
     LOOK_UP = auto()
     PROVE = auto()
     FOLLOW = auto()
+    FOLLOW_LESS = auto()  # tell of what matters only
     MUTE = auto()
     STOP_ALL = auto()
     TC = auto()  # alone it refuses messages (từ chối); before a code it looks up (tra cứu)
@@ -53,6 +54,9 @@ class Typed:
 _KEYWORDS: tuple[tuple[str, Verb], ...] = (
     ("theo dõi", Verb.FOLLOW),
     ("follow", Verb.FOLLOW),
+    ("ít tin", Verb.FOLLOW_LESS),
+    ("bớt tin", Verb.FOLLOW_LESS),
+    ("fewer", Verb.FOLLOW_LESS),
     ("xem thêm", Verb.PROVE),
     ("xem đầy đủ", Verb.PROVE),
     ("bỏ theo dõi", Verb.MUTE),
@@ -225,7 +229,7 @@ def _as_meant(verb: Verb, rest: str, *, whole: str) -> Typed | None:
     codes = find(rest)
     if not _FILLERS.issuperset(folded(words_besides(rest, codes)).split()):
         return None
-    if verb is Verb.PROVE:
+    if verb in {Verb.PROVE, Verb.FOLLOW_LESS}:
         return Typed(verb=verb, rest=rest)
     if verb in {Verb.HELP, Verb.UNLINK}:
         return None if codes else Typed(verb=verb, rest=rest)

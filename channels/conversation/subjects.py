@@ -10,7 +10,9 @@ from lookup.disclosure import Answer
 MOST_CODES = 3
 
 # What we may have asked last without thinking of what would be said about a dossier: a newer notice comes first then.
-_NOT_ABOUT_A_DOSSIER = frozenset({None, Asked.PROOF, Asked.CODE_TO_FOLLOW, Asked.CODE_TO_MUTE})
+_NOT_ABOUT_A_DOSSIER = frozenset(
+    {None, Asked.PROOF, Asked.CODE_TO_FOLLOW, Asked.CODE_TO_FOLLOW_LESS, Asked.CODE_TO_MUTE}
+)
 
 
 class Hears(StrEnum):

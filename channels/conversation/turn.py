@@ -45,6 +45,7 @@ class Asked(StrEnum):
 
     PROOF = "proof"
     CODE_TO_FOLLOW = "code_to_follow"
+    CODE_TO_FOLLOW_LESS = "code_to_follow_less"
     CODE_TO_MUTE = "code_to_mute"
     FEEDBACK = "feedback"  # what to tell the office
     YES_TO_FEEDBACK = "yes_to_feedback"  # whether the draft shall be filed
@@ -135,10 +136,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
-    """Tell this person of every change of the dossier; `proven` decides how much."""
+    """Tell this person of every change of the dossier, `less`: of what matters; `proven` decides how much."""
 
     code: str
     proven: bool
+    less: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,14 @@ async def test_a_waiting_notice_gives_way_to_a_newer_one_for_the_same_person(
     assert mine == [DeliveryState.SUPERSEDED, DeliveryState.CLAIMED]
 
 
+async def test_a_wish_for_less_reaches_what_is_waiting(office: Office, worker: Connection, seal: Seal) -> None:
+    dossier_id = await office.opens()
+    await office.moves(dossier_id, Status.PROCESSING)
+    await Subscriptions(seal).follow(worker, PHONE, dossier_id, proven=False, less=True)
+    (row,) = await claim(worker, [room()], LEASE)
+    assert row.state == DeliveryState.OPTED_OUT
+
+
 async def test_a_change_overtaken_in_its_batch_does_not_silence_the_newest(office: Office, worker: Connection) -> None:
     dossier_id = await office.opens()
     await office.announces(office.change(dossier_id), office.change(dossier_id, newest=False))

@@ -71,6 +71,24 @@ async def test_who_has_opted_out_is_not_queued_for(office: Office, database: Dat
     assert told == ([other] if wish == "mute" else [])
 
 
+async def test_who_wishes_less_is_told_what_matters_only(office: Office, database: Database, seal: Seal) -> None:
+    dossier_id = await office.opens()
+    async with database.transaction(Role.WORKER) as connection:
+        for contact in (PHONE, NEIGHBOUR):
+            await Subscriptions(seal).follow(connection, contact, dossier_id, proven=False, less=True)
+    await office.moves(dossier_id, Status.PROCESSING)
+    assert await office.states() == []
+    await office.moves(dossier_id, Status.SUPPLEMENT_REQUIRED)
+    assert await office.states() == [DeliveryState.QUEUED] * 2
+    async with database.transaction(Role.WORKER) as connection:
+        await Subscriptions(seal).follow(connection, PHONE, dossier_id, proven=False)
+    await office.moves(dossier_id, Status.PROCESSING)
+    told = await office.owner.fetch("SELECT contact_digest FROM message WHERE event = 'moved_on'")
+    assert [row[0] for row in told] == [seal.contact(PHONE)]
+    acts = await office.owner.fetch("SELECT act FROM consent_act ORDER BY id")
+    assert [row["act"] for row in acts] == ["follow_less", "follow_less", "follow"]
+
+
 async def test_a_dossier_without_a_phone_is_told_to_nobody(office: Office) -> None:
     await office.moves(await office.opens(phone=None), Status.PROCESSING)
     assert await office.states() == []

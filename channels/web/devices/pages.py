@@ -10,7 +10,7 @@ from aiohttp import web
 from cache.limits import Limit, Limits
 from channels.sms.numbers import is_mobile, sender_address
 from channels.web.devices.proofs import CODE_DIGITS, CODE_EXPIRY, DEVICE_EXPIRY, PhoneProofs
-from channels.web.devices.wishes import PhoneWishes
+from channels.web.devices.wishes import PhoneWishes, Wish
 from channels.web.seen import SeenOnPages
 from channels.web.views import answer_view
 from domain.contact import shown
@@ -121,15 +121,15 @@ class DevicePages:
         return response
 
     async def wish(self, request: web.Request) -> web.Response:
-        """POST /cua-toi/bao-tin with `code` and `wish` (`follow`, `mute`): of one of the phone's own dossiers."""
+        """POST /cua-toi/bao-tin with `code` and `wish` (a `Wish`): of one of the phone's own dossiers."""
         form = await small_form(request)
         phone, wish = await self._phone(request), form.get("wish")
         if phone is None:
             return _to_the_page()
-        if wish not in {"follow", "mute"}:
+        if wish not in set(Wish):
             raise NotFound("There is no such wish.")
         code, language = clean(form.get("code", "")), self._pages.language(request)
-        await self._wishes.change(phone, code, follow=wish == "follow", language=language)
+        await self._wishes.change(phone, code, Wish(wish), language=language)
         return _to_the_page()
 
     async def forget(self, request: web.Request) -> web.Response:
@@ -189,7 +189,7 @@ class DevicePages:
             "my_dossiers.html",
             phone=shown(phone),
             answers=[answer_view(answer, language, sms_number=None) for answer in answers],
-            muted=wishes.muted,
+            wishes=wishes.of,
             stopped=wishes.stopped,
             all_shown=len(answers) < MOST_LISTED,
             sms_number=self._sms_number,

@@ -115,8 +115,8 @@ class Chat:
 def in_words(act: Act) -> str:
     """An act as transcripts tell it."""
     match act:
-        case Follow(code=code, proven=proven):
-            return f"follow {code}{', proven' if proven else ''}"
+        case Follow(code=code, proven=proven, less=less):
+            return f"follow {code}{', proven' if proven else ''}{', less' if less else ''}"
         case Mute(code=code):
             return f"mute {code}"
         case StopAll():

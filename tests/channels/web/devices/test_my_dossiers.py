@@ -239,6 +239,16 @@ async def test_a_dossier_is_muted_and_followed_again(corner: Corner) -> None:
     assert acts == [("mute",), ("follow",)]
 
 
+async def test_of_a_dossier_only_what_matters_is_told(corner: Corner) -> None:
+    await enter(corner.client, await code_of(corner))
+    html = await text_of(await corner.client.post("/cua-toi/bao-tin", data={"code": CODE, "wish": "less"}))
+    assert html.count("Chúng tôi chỉ nhắn khi Ông/Bà cần làm gì") == 1
+    phone = corner.phone(PHONE)
+    await corner.office.moves(to=Status.PROCESSING)
+    await corner.office.moves(to=Status.SUPPLEMENT_REQUIRED)
+    assert "bo sung" in await phone.hears()
+
+
 @pytest.mark.parametrize(
     ("code", "wish"), [(OTHERS, "mute"), ("H05.16-261102-9999", "mute"), (CODE, "delete"), ("", "")]
 )
