@@ -14,7 +14,7 @@ from channels.conversation.choices import choice, yes_and_no
 from channels.conversation.feedback_numbers import WORDS as NUMBER_WORDS
 from channels.conversation.feedback_numbers import Budget, number_and_words
 from channels.conversation.formal_words import formal_in
-from channels.conversation.progress_words import asks_progress
+from channels.conversation.person_names import name_in
 from channels.conversation.replies import Replies
 from channels.conversation.subjects import Subject, named, subject_named, subjects_at_hand, words_beside_codes
 from channels.conversation.turn import Asked, CompleteFeedback, Desk, FileFeedback, Remembered, Said, Turn
@@ -30,7 +30,6 @@ FEW_WORDS = 3  # from so many on, words without a command or a code are taken fo
 LONGEST_DRAFT = 4_000  # characters
 
 # A name: a few words of letters alone.
-_NAME = re.compile(r"(?=.{2,60}$)[^\W\d_]+(?:[ '\-.]+[^\W\d_]+){1,6}")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -180,6 +179,8 @@ class Complaining:
         if answer is not None:
             office = office_name(answer.agency, said.language)
             turn = _longer(said, turn, WORDS.say(said.language, "feedback.goes_to", office=office))
+        if self._budget is not None and said.manner.brief and not proven:
+            turn = self._asking_briefly(said, turn, feedback.number)
         if said_kind is None and self._budget is not None:
             other = next(each for each in FeedbackKind if each is not kind)
             hint = NUMBER_WORDS.say(said.language, f"kind.change.{other}", number=feedback.number)
@@ -200,10 +201,10 @@ class Complaining:
         if number is None or number_and_words(text):
             return None
         if remembered.asked is Asked.NAME:
-            if not _NAME.fullmatch(text.strip()) or asks_progress(text):
+            if (name := name_in(text)) is None:
                 return None
             asks = NUMBER_WORDS.say(said.language, "filing.address")
-            acts = (CompleteFeedback(number=number, name=text.strip()),)
+            acts = (CompleteFeedback(number=number, name=name),)
             remember = replace(remembered, asked=Asked.ADDRESS)
             return self._replies.of(said, asks, acts=acts, remember=remember)
         if not _says_something(text) or len(text) > LONGEST_ADDRESS or named(text):
@@ -219,6 +220,14 @@ class Complaining:
         asks = NUMBER_WORDS.say(turn.language, "filing.name")
         remember = replace(turn.remember, asked=Asked.NAME, number=number, number_proven=True)
         return replace(turn, reply=f"{turn.reply}\n{asks}", remember=remember)
+
+    @staticmethod
+    def _asking_briefly(said: Said, turn: Turn, number: str) -> Turn:
+        """The same where each text costs: where the question fits, and the phone is not the one the office knows."""
+        asking = _longer(said, turn, NUMBER_WORDS.say(said.language, "filing.name.brief"))
+        if asking is turn:
+            return turn
+        return replace(asking, remember=replace(turn.remember, asked=Asked.NAME, number=number, number_proven=True))
 
     async def _answer(self, said: Said, subject: Subject) -> Answer | None:
         """What the code alone tells, above all the office; None where there is nothing, or it may not be told now."""

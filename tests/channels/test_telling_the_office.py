@@ -118,6 +118,29 @@ async def test_feedback_about_no_dossier_of_ours_is_kept_for_the_intake_desk(lin
     assert line.core.seal.open(feedback["about_sealed"]) == "H05.16-261102-9999"
 
 
+async def test_who_files_by_sms_is_asked_for_name_and_address_one_at_a_time(line: Line, office: Office) -> None:
+    citizen = line.citizen(STRANGER)
+    await citizen.says("GOP Y nên mở cửa thứ Bảy")
+    assert "Xin cho biet ho ten Ong/Ba." in await citizen.hears()
+    await citizen.says("le van tam")
+    assert "dia chi" in await citizen.hears()
+    await citizen.says("thôn Đông, phường Kinh Bắc, Bắc Ninh")
+    assert "da du thong tin" in await citizen.hears()
+    (kept,) = await rows(line.core, "feedback")
+    assert line.core.seal.open(kept["name_sealed"]) == "le van tam"
+    assert line.core.seal.open(kept["postal_address_sealed"]) == "thôn Đông, phường Kinh Bắc, Bắc Ninh"
+
+
+async def test_what_goes_on_after_filing_is_not_taken_for_a_name(line: Line, office: Office) -> None:
+    citizen = line.citizen(STRANGER)
+    await citizen.says("GOP Y nên mở cửa thứ Bảy")
+    await citizen.hears()
+    await citizen.says("den nay van chua duoc gi")
+    assert "dia chi" not in await citizen.hears()
+    (kept,) = await rows(line.core, "feedback")
+    assert kept["name_sealed"] is None
+
+
 async def test_what_the_store_counts_as_too_much_is_put_off_in_the_chat(line: Line, core: Core) -> None:
     """Redis knows nothing of what another process let through while it was away."""
     feedback = FeedbackService.of(core, Settings())
