@@ -39,7 +39,8 @@ SENT_TO = "SELECT contact_digest FROM message WHERE id = $1 AND channel = 'email
 class EmailSettings:
     """MOTMA_SMTP_URL and MOTMA_MAIL_…; off until `smtp_url` is set.
 
-    `mail_from` is our address, `mail_reply_to` the one that answers go to, where people's letters are read.
+    `mail_from` is our address, `mail_reply_to` the one that answers go to, where people's letters are read; unless it
+    is set, that is `mail_from` where letters are read at all (`mail_inbox_…`, which others read too).
     `mail_hook_secret` (`whsec_…`, or `new,old`) opens `/webhooks/email` for bounces, which may also be read in the
     mailbox `mail_bounce_url`.
     """
@@ -47,6 +48,8 @@ class EmailSettings:
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     mail_reply_to: str | None = None
+    mail_inbox_url: str | None = field(default=None, repr=False)
+    mail_inbox_secret: str | None = field(default=None, repr=False)
     mail_hook_secret: str | None = field(default=None, repr=False)
     mail_bounce_url: str | None = field(default=None, repr=False)
     mail_rate: float | None = None
@@ -92,8 +95,10 @@ class EmailChannel:
             self._sender = Address("Một Mã", addr_spec=str(address_of(settings.mail_from)))
         except Undeliverable:
             raise Malformed("MOTMA_MAIL_FROM is no e-mail address.") from None
+        letters_are_read = settings.mail_inbox_url or settings.mail_inbox_secret
+        answers_to = settings.mail_reply_to or (settings.mail_from if letters_are_read else None)
         try:
-            self._reply_to = address_of(settings.mail_reply_to) if settings.mail_reply_to else None
+            self._reply_to = address_of(answers_to) if answers_to else None
         except Undeliverable:
             raise Malformed("MOTMA_MAIL_REPLY_TO is no e-mail address.") from None
         self._server = MailServer.of(settings.smtp_url or "")

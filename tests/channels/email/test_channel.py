@@ -294,3 +294,18 @@ async def test_a_letter_about_feedback_names_it_and_may_be_answered(post: Post, 
     text = letter.get_body(("plain",))
     assert text is not None
     assert "trả lời đến nơi nhận phản ánh" in text.get_content()
+
+
+@pytest.mark.parametrize(
+    ("inbox", "answers_to"), [("imaps://u:p@host:993/INBOX", "mot-ma@motma.example.vn"), (None, None)]
+)
+async def test_where_letters_are_read_ours_may_be_answered(
+    post: Post, database: Database, seal: Seal, inbox: str | None, answers_to: str | None
+) -> None:
+    settings = EmailSettings(
+        smtp_url=f"smtp://127.0.0.1:{post.port}", mail_from="mot-ma@motma.example.vn", mail_inbox_url=inbox
+    )
+    channel = EmailChannel(settings, reports=Reports(database), seal=seal, database=database, public_url=PUBLIC_URL)
+    await channel.send(notice("Sở Tư pháp cần Ông/Bà cho biết thêm về PA-261122-123456: ngày nào?", facts={}))
+    (letter,) = post.letters
+    assert letter["Reply-To"] == answers_to
