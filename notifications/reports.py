@@ -46,7 +46,7 @@ RECORD_ONE = """
          WHERE id = $1 AND state < $2)
     INSERT INTO delivery_report (message_id, state, route, provider_word)
     SELECT id, $2, $3, $4 FROM message WHERE id = $1
-    RETURNING id"""
+    RETURNING message_id"""
 FIND = """
     SELECT (SELECT m.id FROM message m WHERE m.route = t.route AND m.provider_id = t.provider_id
              ORDER BY m.id DESC LIMIT 1)

@@ -133,6 +133,8 @@ async def test_many_at_once_are_kept_in_order_and_each_is_answered_for_itself(of
 async def test_a_report_of_a_message_in_somebodys_hands_waits_for_it_alone(office: Office, reports: Reports) -> None:
     """Neither does the rest of its batch wait, nor is it lost."""
     held, free = await a_message(office), await a_message(office)
+    for _ in range(3):  # so that reports and messages have other numbers
+        assert await reports.report(route="r", state=DeliveryState.ON_ITS_WAY, provider_word="0", message_id=free)
     holding = office.owner.transaction()
     await holding.start()
     await office.owner.execute("UPDATE message SET failure = 'x' WHERE id = $1", held)
