@@ -22,7 +22,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/nginx-error.log;
 events {{ worker_connections 256; }}
 http {{
-    log_format passed '$upstream_status';
+    log_format passed '$upstream_bytes_sent';  # also where the caller left before the answer
     access_log {directory}/nginx-passed.log passed;
     client_body_temp_path {directory}/nginx-bodies;
     proxy_temp_path {directory}/nginx-answers;
@@ -49,7 +49,7 @@ class Proxy:
 
     def passed_on(self) -> int:
         """How many requests went on to the site."""
-        return sum(line not in {"-", ""} for line in self.log.read_text("utf-8").splitlines())
+        return sum(line.isdigit() and int(line) > 0 for line in self.log.read_text("utf-8").splitlines())
 
 
 @asynccontextmanager
