@@ -59,6 +59,13 @@ class Words:
         """Whether there is a text for `key`."""
         return _translations(self.package, language).gettext(key) != key
 
+    def forms(self, language: Language, key: str) -> tuple[str, ...]:
+        """The text of `key` as it stands in the catalogue; where it counts something, each plural form."""
+        message = _catalogue(self.package, language).get(key)
+        if message is None or not message.string:
+            raise KeyError(f"{self.package}: no {language} text for {key!r}")
+        return (message.string,) if isinstance(message.string, str) else tuple(message.string)
+
     def keys(self, language: Language) -> frozenset[str]:
         """Every msgid that has a text: the two languages must agree."""
         found = set()

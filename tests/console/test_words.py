@@ -55,8 +55,8 @@ FAMILIES = (
 
 
 def parts(language: Language, key: str) -> set[str]:
-    text = WORDS.say(language, key)
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
+    texts = WORDS.forms(language, key)
+    return {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
 
 
 def sources() -> str:
