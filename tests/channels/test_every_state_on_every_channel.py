@@ -20,7 +20,8 @@ from feedback_intake.register import Publication
 from feedback_intake.telling import WORDS
 from feedback_intake.watching import Watching
 from service.wiring import Core
-from tests.channels.senders import DOORS, NAME, Program, Sender, Service, Texter, Typist, open_service
+from tests.channels.doors import DOORS, open_service
+from tests.channels.senders import NAME, Program, Sender, Service, Texter, Typist
 from tests.feedback_intake.desk import ELSEWHERE
 
 TEXT = "Tôi nộp hồ sơ khai sinh từ ngày 2/11, cán bộ hẹn ba lần mà chưa có kết quả."

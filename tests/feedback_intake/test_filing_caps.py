@@ -93,3 +93,5 @@ async def test_what_an_officer_types_from_paper_is_neither_counted_nor_refused(d
             await desk.filing.file(connection, None, feedback, channel=ChannelName("letter"), holder=office)
     for _ in range(PER_PERSON[HOUR]):
         await desk.files(phone=NEIGHBOUR)
+    async with desk.database.connection(Role.WORKER) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM feedback") == 2 * PER_PERSON[HOUR] + 1
